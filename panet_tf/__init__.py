@@ -1,0 +1,41 @@
+"""Instance and panoptic segmentation by region proposals for Keras 3 and TensorFlow.
+
+The names below are loaded on first use, so that `import panet_tf` costs little more than `import keras`.
+"""
+
+import importlib
+
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f'panet_tf needs the TensorFlow backend of Keras, received KERAS_BACKEND="{keras.backend.backend()}". '
+        'Set KERAS_BACKEND=tensorflow before the first import of keras.'
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CocoEvaluator": "panet_tf.evaluation.coco_evaluator",
+    "DetectionData": "panet_tf.data.detection_data",
+    "Predictor": "panet_tf.inference.predictor",
+    "evaluate": "panet_tf.training.evaluate",
+    "export_saved_model": "panet_tf.export.saved_model",
+    "gin_setup": "panet_tf.gin_setup",
+    "train": "panet_tf.training.train",
+}
+_PACKAGES = ("backbones", "data", "evaluation", "export", "heads", "inference", "layers", "losses", "models", "necks", "ops", "training",
+             "visualization", "weights")
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _PACKAGES:
+        return importlib.import_module(f"panet_tf.{name}")
+    raise AttributeError(f"module 'panet_tf' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, *_PACKAGES})

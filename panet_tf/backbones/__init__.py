@@ -1,0 +1,1 @@
+"""Feature extractors: functional Keras models from images to levels C2 to C5."""

@@ -1,0 +1,1 @@
+"""Heads over levels and over regions of interest."""

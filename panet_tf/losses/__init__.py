@@ -1,0 +1,1 @@
+"""Losses as functions: each gives a sum and a count."""

@@ -1,0 +1,1 @@
+"""Feature pyramids: a dict of levels in, a dict of levels out."""

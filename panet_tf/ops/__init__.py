@@ -1,0 +1,1 @@
+"""Pure functions on tensors: boxes, anchors, matching, sampling, suppression, RoIAlign, masks."""

@@ -1,0 +1,1 @@
+"""Strategies, schedules, optimizers, callbacks and the functions that scripts and notebooks call."""

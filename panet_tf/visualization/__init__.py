@@ -1,0 +1,1 @@
+"""Boxes, masks and names drawn onto images with NumPy and Pillow."""
