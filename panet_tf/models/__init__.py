@@ -1,1 +1,8 @@
 """Detectors assembled from parts."""
+
+from panet_tf.models.faster_rcnn import faster_rcnn
+from panet_tf.models.mask_rcnn import mask_rcnn
+from panet_tf.models.panet import panet
+from panet_tf.models.rcnn import RCNN
+
+__all__ = ["RCNN", "faster_rcnn", "mask_rcnn", "panet"]

@@ -1,0 +1,78 @@
+"""Anchors of a feature pyramid as a layer without weights."""
+
+import gin
+import keras
+
+from panet_tf.ops.anchors import anchors
+
+
+@gin.register(module="panet_tf")
+@keras.saving.register_keras_serializable("panet_tf")
+class AnchorGenerator(keras.layers.Layer):
+    """Boxes of several sizes and shapes centred on every cell of every level (Faster R-CNN, section 3.1.1; FPN, section 4.1).
+
+    Args:
+        sizes: one entry a level, fine to coarse: the side in pixels of its square anchor, or a tuple of sides. Defaults
+            to FPN's (32, 64, 128, 256, 512) on levels 2 to 6.
+        ratios: heights over widths. Defaults to (0.5, 1, 2).
+        scales_per_octave: int, anchors at every level of sides size * 2^(i / scales_per_octave). Defaults to 1;
+            RetinaNet has 3.
+        offset: place of the anchor's centre in its cell, in cells. Defaults to 0.5, the middle; torchvision's and
+            detectron2's weights want 0.
+        rounding: bool, whether sides are rounded to whole pixels, as torchvision does. Defaults to False.
+
+    Input: dict of levels, float (batch, height / 2^n, width / 2^n, channels).
+    Output: dict of float32 (cells * `num_anchors`, 4), yxyx in network pixels, row by row, sizes before ratios.
+
+    Example:
+        >>> anchors = AnchorGenerator(sizes=(8, 16, 32, 64, 128))(levels)
+    """
+
+    def __init__(
+        self,
+        *,
+        sizes=(32, 64, 128, 256, 512),
+        ratios=(0.5, 1.0, 2.0),
+        scales_per_octave=1,
+        offset=0.5,
+        rounding=False,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.sizes = tuple(tuple(size) if isinstance(size, (list, tuple)) else size for size in sizes)
+        self.ratios = tuple(ratios)
+        self.scales_per_octave = scales_per_octave
+        self.offset = offset
+        self.rounding = rounding
+        counts = {len(size) if isinstance(size, tuple) else 1 for size in self.sizes}
+        if len(counts) != 1:
+            raise ValueError(f"every level must have as many anchor sizes as the others, received {self.sizes}.")
+        self.num_anchors = counts.pop() * len(self.ratios) * scales_per_octave
+
+    def call(self, levels):
+        if len(levels) != len(self.sizes):
+            raise ValueError(f"sizes must have one entry a level, received {self.sizes} for levels {tuple(levels)}.")
+        return anchors(
+            {level: _spatial_size(features) for level, features in levels.items()},
+            sizes=dict(zip(levels, self.sizes)),
+            ratios=self.ratios,
+            scales_per_octave=self.scales_per_octave,
+            offset=self.offset,
+            rounding=self.rounding,
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "sizes": self.sizes,
+            "ratios": self.ratios,
+            "scales_per_octave": self.scales_per_octave,
+            "offset": self.offset,
+            "rounding": self.rounding,
+        }
+
+
+def _spatial_size(features):
+    """Height and width: integers where the graph knows them, tensors where it does not."""
+    dynamic = keras.ops.shape(features)
+    return tuple(dynamic[1:3])

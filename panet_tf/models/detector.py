@@ -1,0 +1,105 @@
+"""What every detector shares: named losses in `fit`, the same losses in `evaluate`, detections in `predict`."""
+
+import keras
+
+from panet_tf.losses.reduction import divide_by_global_count, num_replicas
+
+TARGETS = ("boxes", "classes", "is_crowd", "masks", "keypoints", "semantic", "panoptic")
+
+
+class Detector(keras.Model):
+    """A Keras model from one dict of inputs (and targets) to detections and named losses.
+
+    `fit` and `evaluate` take data sets of flat dicts that hold inputs and targets together; `call` computes the losses
+    where the targets are, so no part of the network runs twice. Subclasses implement `call` and return, beside their
+    predictions, `"losses"`: a dict from each of `loss_names` to a pair (sum, count). The loss of a step is the weighted
+    total of sum / count, with counts summed over all replicas.
+
+    The model never casts its inputs (boxes in bfloat16 would lose pixels); parts cast features on their own.
+
+    Args:
+        categories: sequence of dicts with at least `"id"` (the data set's own id) and `"name"`; class k of the model is
+            `categories[k - 1]`.
+        loss_names: tuple of names, in the order of the progress bar.
+        loss_weights: dict from some of those names to factors. Names left out weigh 1.
+        seed: int, the run's seed of everything random inside the model.
+
+    Raises:
+        ValueError: if a category lacks id or name, ids repeat, or a loss weight names no loss.
+    """
+
+    def __init__(self, *, categories, loss_names, loss_weights=None, seed=0, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.categories = check_categories(categories)
+        self.loss_names = tuple(loss_names)
+        self.loss_weights = dict(loss_weights or {})
+        unknown = sorted(set(self.loss_weights) - set(self.loss_names))
+        if unknown:
+            raise ValueError(f"loss_weights must name losses of the model {self.loss_names}, received {unknown}.")
+        self.seed = int(seed)
+        self.loss_trackers = [keras.metrics.Mean(name=name) for name in self.loss_names]
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Total of the weighted losses that `call` found, this replica's share; updates the named metrics."""
+        if "losses" not in y_pred:
+            raise ValueError(
+                f"fit and evaluate need targets in the inputs: at least 'boxes' and 'classes', received {sorted(x)}."
+            )
+        total = sum(loss / num_replicas() for loss in self.losses)  # regularisers that a user may have added
+        for name, tracker in zip(self.loss_names, self.loss_trackers):
+            share = divide_by_global_count(*y_pred["losses"][name])
+            tracker.update_state(share * num_replicas())  # a metric averages over replicas
+            total += self.loss_weights.get(name, 1.0) * share
+        return total
+
+    def predict_step(self, data):
+        """Detections of one batch; targets that a validation set carries are left aside."""
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(x, dict):
+            x = {key: value for key, value in x.items() if key not in TARGETS}
+        return self(x, training=False)
+
+    @property
+    def step(self):
+        """Number of optimizer steps so far: keys everything random in training, so that a resumed run draws the same."""
+        optimizer = getattr(self, "optimizer", None)
+        return optimizer.iterations if optimizer is not None else 0
+
+    def get_config(self):
+        return {
+            "version": 1,
+            "categories": [dict(category) for category in self.categories],
+            "loss_weights": dict(self.loss_weights),
+            "seed": self.seed,
+            "name": self.name,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        version = config.pop("version", None)
+        if version != 1:
+            raise ValueError(f"{cls.__name__} reads configurations of version 1, received version {version}.")
+        return cls(**{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()})
+
+
+def check_categories(categories):
+    """The categories as a tuple of dicts, after checking that each has an id and a name and that ids are unique.
+
+    Args:
+        categories: sequence of dicts with `"id"` and `"name"`.
+
+    Returns:
+        Tuple of dicts.
+
+    Raises:
+        ValueError: if a category lacks a key, an id repeats, or there is none.
+    """
+    categories = tuple(dict(category) for category in categories)
+    if not categories or any("id" not in category or "name" not in category for category in categories):
+        raise ValueError(f"categories must be a non-empty list of dicts with 'id' and 'name', received {categories!r:.200}.")
+    ids = [category["id"] for category in categories]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"category ids must be unique, received {ids}.")
+    return categories
