@@ -1,0 +1,91 @@
+"""Anchors: the boxes that a region proposal network or a dense detector starts from."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def _per_level(value, levels, name):
+    """The entries of `value` (a dict by level, or a sequence in the order of the levels) as a list."""
+    if isinstance(value, dict):
+        missing = [level for level in levels if level not in value]
+        if missing:
+            raise ValueError(f"anchors: {name} must name every level of feature_sizes, missing {missing}, received {sorted(value)}.")
+        return [value[level] for level in levels]
+    value = list(value)
+    if len(value) != len(levels):
+        raise ValueError(f"anchors: {name} must have one entry a level ({list(levels)}), received {len(value)} entries: {value}.")
+    return value
+
+
+def _default_stride(level):
+    digits = "".join(c for c in level if c.isdigit())
+    if not digits:
+        raise ValueError(f'anchors: a level without a number ("P2" has stride 4) needs `strides`, received {level!r}.')
+    return 2 ** int(digits)
+
+
+def cell_anchors(sizes, *, ratios=(0.5, 1.0, 2.0), scales_per_octave=1, rounding=False):
+    """Anchors of one cell, centred on the origin.
+
+    Args:
+        sizes: number or tuple of numbers, side in pixels of the square whose area an anchor has.
+        ratios: tuple of numbers, height / width. Defaults to (0.5, 1, 2).
+        scales_per_octave: int n; each size is also taken times 2^(1/n) .. 2^((n-1)/n). Defaults to 1.
+        rounding: bool, whether half-extents are rounded to whole pixels, as torchvision has it. Defaults to False.
+
+    Returns:
+        NumPy float32 (A, 4), yxyx in pixels; sizes and scales outermost, ratios innermost.
+    """
+    sizes = np.atleast_1d(np.asarray(sizes, np.float64))
+    sizes = (sizes[:, None] * 2.0 ** (np.arange(scales_per_octave) / scales_per_octave)).reshape(-1)
+    ratios = np.sqrt(np.asarray(ratios, np.float64))
+    half_h = 0.5 * (sizes[:, None] * ratios).reshape(-1)
+    half_w = 0.5 * (sizes[:, None] / ratios).reshape(-1)
+    boxes = np.stack([-half_h, -half_w, half_h, half_w], axis=-1)
+    return (np.round(boxes) if rounding else boxes).astype(np.float32)
+
+
+def anchors(
+    feature_sizes, *, sizes, ratios=(0.5, 1.0, 2.0), scales_per_octave=1, offset=0.5, rounding=False, strides=None
+):
+    """Anchors of a feature pyramid.
+
+    Cell (i, j) of a level of stride s has its anchors' centre at ((i + offset) * s, (j + offset) * s).
+    Source: Faster R-CNN, section 3.1.1; one size a level as in Feature Pyramid Networks, section 4.1.
+
+    Args:
+        feature_sizes: dict from level to (height, width) in cells, ints or scalar tensors.
+        sizes: dict from level, or sequence in the order of `feature_sizes`, of a number or a tuple of numbers: sides in pixels
+            of the squares whose areas the anchors have.
+        ratios: tuple of numbers, height / width. Defaults to (0.5, 1, 2).
+        scales_per_octave: int n; each size is also taken times 2^(1/n) .. 2^((n-1)/n). RetinaNet uses 3. Defaults to 1.
+        offset: number, place of the centre in its cell. Defaults to 0.5, the middle; detectron2 and torchvision have 0.
+        rounding: bool, whether half-extents are rounded to whole pixels, as torchvision has it. Defaults to False.
+        strides: dict from level, or sequence, of a number or a (y, x) pair, in pixels. Defaults to 2^n for a level whose name
+            ends in n.
+
+    Returns:
+        dict from level to float32 (height * width * A, 4), yxyx in pixels: cells row by row, in each cell sizes (and their
+        scales) outermost and ratios innermost.
+
+    Raises:
+        ValueError: if a level has no size or no stride.
+
+    Example:
+        >>> anchors({"P2": (2, 2)}, sizes={"P2": 32}, ratios=(1.0,))["P2"][1].numpy()
+        array([-14., -10.,  18.,  22.], dtype=float32)
+    """
+    levels = tuple(feature_sizes)
+    sizes = _per_level(sizes, levels, "sizes")
+    strides = [_default_stride(level) for level in levels] if strides is None else _per_level(strides, levels, "strides")
+    result = {}
+    for level, size, stride in zip(levels, sizes, strides):
+        height, width = feature_sizes[level]
+        stride_y, stride_x = stride if isinstance(stride, (tuple, list)) else (stride, stride)
+        base = cell_anchors(size, ratios=ratios, scales_per_octave=scales_per_octave, rounding=rounding)
+        y = (tf.cast(tf.range(height), tf.float32) + offset) * tf.cast(stride_y, tf.float32)
+        x = (tf.cast(tf.range(width), tf.float32) + offset) * tf.cast(stride_x, tf.float32)
+        y, x = tf.meshgrid(y, x, indexing="ij")
+        centres = tf.stack([y, x, y, x], axis=-1)[:, :, None, :]
+        result[level] = tf.reshape(centres + base, (-1, 4))
+    return result

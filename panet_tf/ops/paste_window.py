@@ -1,0 +1,38 @@
+"""Pasting one mask into its box's window: NumPy only, for what runs after the graph (metrics, pictures, the predictor)."""
+
+import numpy as np
+
+
+def paste_window(mask, box, size):
+    """Probabilities of one mask at the pixels of an image that its box covers.
+
+    The mask is interpolated bilinearly at pixel centres and is zero outside its cells: the rule of `paste_masks`, worked
+    out only where the result can reach half the mask's largest value. Two small matrix products.
+
+    Args:
+        mask: float (m, n), probabilities at the centres of a grid over the box.
+        box: four numbers, yxyx in pixels of the image; may reach out of it, may be empty.
+        size: (height, width) of the image.
+
+    Returns:
+        float32 (h, w), the window, of no pixels when the box covers no pixel's centre in the image, columns contiguous as
+        run-length codes want them; int, the image row of its first row; int, the image column of its first column.
+
+    Source: detectron2, `layers/mask_ops.py` (`paste_masks_in_image`).
+    """
+    mask = np.asarray(mask, "float32")
+    rows, top = _weights(box[0], box[2], size[0], mask.shape[0])
+    columns, left = _weights(box[1], box[3], size[1], mask.shape[1])
+    return (columns @ mask.T @ rows.T).T, top, left
+
+
+def _weights(low, high, size, cells):
+    """Interpolation matrix (pixels, cells) of one axis, and its first pixel."""
+    low, high = float(low), float(high)
+    if not (high > low and np.isfinite(low) and np.isfinite(high)):
+        return np.zeros((0, cells), "float32"), 0
+    first = int(np.clip(np.ceil(low - 0.5), 0, size))
+    last = int(np.clip(np.floor(high - 0.5) + 1, first, size))  # the centre of pixel i is at i + 0.5
+    position = (np.arange(first, last) + 0.5 - low) * (cells / (high - low)) - 0.5
+    weights = np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(cells)))
+    return weights.astype("float32"), first
