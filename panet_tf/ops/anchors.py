@@ -9,11 +9,11 @@ def _per_level(value, levels, name):
     if isinstance(value, dict):
         missing = [level for level in levels if level not in value]
         if missing:
-            raise ValueError(f"anchors: {name} must name every level of feature_sizes, missing {missing}, received {sorted(value)}.")
+            raise ValueError(f"anchors: {name} must name every level, missing {missing}, received {sorted(value)}.")
         return [value[level] for level in levels]
     value = list(value)
     if len(value) != len(levels):
-        raise ValueError(f"anchors: {name} must have one entry a level ({list(levels)}), received {len(value)} entries: {value}.")
+        raise ValueError(f"anchors: {name} must have one entry for each level of {list(levels)}, received {value}.")
     return value
 
 
@@ -55,18 +55,18 @@ def anchors(
 
     Args:
         feature_sizes: dict from level to (height, width) in cells, ints or scalar tensors.
-        sizes: dict from level, or sequence in the order of `feature_sizes`, of a number or a tuple of numbers: sides in pixels
-            of the squares whose areas the anchors have.
+        sizes: dict from level, or sequence in the order of `feature_sizes`, of a number or a tuple of numbers: sides
+            in pixels of the squares whose areas the anchors have.
         ratios: tuple of numbers, height / width. Defaults to (0.5, 1, 2).
         scales_per_octave: int n; each size is also taken times 2^(1/n) .. 2^((n-1)/n). RetinaNet uses 3. Defaults to 1.
         offset: number, place of the centre in its cell. Defaults to 0.5, the middle; detectron2 and torchvision have 0.
         rounding: bool, whether half-extents are rounded to whole pixels, as torchvision has it. Defaults to False.
-        strides: dict from level, or sequence, of a number or a (y, x) pair, in pixels. Defaults to 2^n for a level whose name
-            ends in n.
+        strides: dict from level, or sequence, of a number or a (y, x) pair, in pixels. Defaults to 2^n for a level
+            whose name ends in n.
 
     Returns:
-        dict from level to float32 (height * width * A, 4), yxyx in pixels: cells row by row, in each cell sizes (and their
-        scales) outermost and ratios innermost.
+        dict from level to float32 (height * width * A, 4), yxyx in pixels: cells row by row, in each cell sizes (and
+        their scales) outermost and ratios innermost.
 
     Raises:
         ValueError: if a level has no size or no stride.
@@ -77,7 +77,9 @@ def anchors(
     """
     levels = tuple(feature_sizes)
     sizes = _per_level(sizes, levels, "sizes")
-    strides = [_default_stride(level) for level in levels] if strides is None else _per_level(strides, levels, "strides")
+    if strides is None:
+        strides = {level: _default_stride(level) for level in levels}
+    strides = _per_level(strides, levels, "strides")
     result = {}
     for level, size, stride in zip(levels, sizes, strides):
         height, width = feature_sizes[level]

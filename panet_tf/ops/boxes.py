@@ -7,7 +7,8 @@ import tensorflow as tf
 # log(1000 / 16): an anchor grows at most 62.5 times, so that exp of an untrained head's delta cannot overflow.
 MAX_LOG_SCALE = math.log(1000.0 / 16.0)
 
-# Sides below this many pixels are encoded as this many: padding slots (0, 0, 0, 0) give finite numbers that a weight of 0 removes.
+# Sides below this many pixels are encoded as this many: padding slots (0, 0, 0, 0) give finite numbers that a weight
+# of 0 removes.
 _MIN_SIDE = 1e-3
 
 
@@ -87,7 +88,8 @@ def encode_boxes(boxes, anchors, weights=(1.0, 1.0, 1.0, 1.0)):
     Args:
         boxes: float (..., 4), yxyx in pixels.
         anchors: float (..., 4), yxyx in pixels; broadcast against `boxes`.
-        weights: four numbers by which dy, dx, dh, dw are multiplied; (1, 1, 1, 1) for the RPN, (10, 10, 5, 5) for the box head.
+        weights: four numbers by which dy, dx, dh, dw are multiplied; (1, 1, 1, 1) for the RPN, (10, 10, 5, 5) for the
+            box head.
 
     Returns:
         float32 (..., 4), dy, dx, dh, dw.
@@ -107,8 +109,8 @@ def encode_boxes(boxes, anchors, weights=(1.0, 1.0, 1.0, 1.0)):
 def decode_boxes(deltas, anchors, weights=(1.0, 1.0, 1.0, 1.0)):
     """Applies predicted deltas to anchors: the inverse of `encode_boxes`.
 
-    A box with centre (cy, cx) and size (h, w) is moved by (dy * h, dx * w) and scaled by exp(dh), exp(dw); dh and dw are
-    clipped at log(1000 / 16) so that an untrained head cannot overflow. Source: Faster R-CNN, section 3.1.2.
+    A box with centre (cy, cx) and size (h, w) is moved by (dy * h, dx * w) and scaled by exp(dh), exp(dw); dh and dw
+    are clipped at log(1000 / 16) so that an untrained head cannot overflow. Source: Faster R-CNN, section 3.1.2.
 
     Args:
         deltas: float (..., 4), dy, dx, dh, dw, each multiplied by its entry of `weights` when encoded.
@@ -174,7 +176,7 @@ def to_original(boxes, scales, offsets):
 
 
 def to_network(boxes, scales, offsets):
-    """Boxes of the original image in pixels of the network's canvas: (box - offset) * scale, the inverse of `to_original`.
+    """Boxes of the original image in pixels of the network's canvas: (box - offset) * scale. Undoes `to_original`.
 
     Args:
         boxes: float (..., N, 4), yxyx in original pixels.

@@ -6,9 +6,10 @@ import tensorflow as tf
 def match(iou, valid, *, positive_threshold, negative_threshold, force=False, ignored=None):
     """Gives every anchor its best ground-truth box and a label.
 
-    An anchor is positive at IoU >= `positive_threshold` with its best box, negative below `negative_threshold`, and ignored
-    between. With `force`, all anchors that tie for the best IoU (above 0) of some box become positive too, so that every box
-    has one; such an anchor keeps its own best box, which may be another. Source: Faster R-CNN, section 3.1.2 (conditions i and ii).
+    An anchor is positive at IoU >= `positive_threshold` with its best box, negative below `negative_threshold`, and
+    ignored between. With `force`, all anchors that tie for the best IoU (above 0) of some box become positive too, so
+    that every box has one; such an anchor keeps its own best box, which may be another. Source: Faster R-CNN, section
+    3.1.2 (conditions i and ii).
 
     Args:
         iou: float (..., N, A), overlap of N ground-truth slots with A anchors.
@@ -16,11 +17,13 @@ def match(iou, valid, *, positive_threshold, negative_threshold, force=False, ig
         positive_threshold: float, 0.7 in the RPN, 0.5 in the RoI heads.
         negative_threshold: float, 0.3 in the RPN, 0.5 in the RoI heads.
         force: bool, whether boxes keep their best anchors at any overlap. Defaults to False; True in the RPN.
-        ignored: bool (..., A) or None, anchors that are labelled -1 whatever they overlap, and are no box's best. Defaults to None.
+        ignored: bool (..., A) or None, anchors that are labelled -1 whatever they overlap, and are no box's best.
+            Defaults to None.
 
     Returns:
         indices: int32 (..., A), slot of the best box, lowest slot on ties; 0 where nothing overlaps.
-        labels: int32 (..., A), 1 positive, 0 negative, -1 ignored. Without a valid box, all anchors that are not ignored are negative.
+        labels: int32 (..., A), 1 positive, 0 negative, -1 ignored. Without a valid box, all anchors that are not
+            ignored are negative.
 
     Raises:
         ValueError: if the thresholds are out of order.
@@ -44,7 +47,8 @@ def match(iou, valid, *, positive_threshold, negative_threshold, force=False, ig
     if force:
         candidates = iou if ignored is None else tf.where(ignored[..., None, :], -1.0, iou)
         best_of_box = tf.reduce_max(candidates, axis=-1, keepdims=True)
-        forced = tf.reduce_any((candidates == best_of_box) & (best_of_box > 0.0), axis=-2)
+        # Equal overlaps differ by rounding, and by how a compiler fuses the IoU: a few ulp count as a tie.
+        forced = tf.reduce_any((candidates >= best_of_box * (1.0 - 1e-6)) & (best_of_box > 0.0), axis=-2)
         labels = tf.where(forced, 1, labels)
     if ignored is not None:
         labels = tf.where(ignored, -1, labels)

@@ -1,4 +1,4 @@
-"""Pasting one mask into its box's window: NumPy only, for what runs after the graph (metrics, pictures, the predictor)."""
+"""Pasting one mask into its window: NumPy only, for what runs after the graph (metrics, pictures, the predictor)."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ import numpy as np
 def paste_window(mask, box, size):
     """Probabilities of one mask at the pixels of an image that its box covers.
 
-    The mask is interpolated bilinearly at pixel centres and is zero outside its cells: the rule of `paste_masks`, worked
-    out only where the result can reach half the mask's largest value. Two small matrix products.
+    The mask is interpolated bilinearly at pixel centres and is zero outside its cells: the rule of `paste_masks`,
+    worked out only where the result can reach half the mask's largest value. Two small matrix products.
 
     Args:
         mask: float (m, n), probabilities at the centres of a grid over the box.
@@ -15,8 +15,8 @@ def paste_window(mask, box, size):
         size: (height, width) of the image.
 
     Returns:
-        float32 (h, w), the window, of no pixels when the box covers no pixel's centre in the image, columns contiguous as
-        run-length codes want them; int, the image row of its first row; int, the image column of its first column.
+        float32 (h, w), the window, of no pixels when the box covers no pixel's centre in the image, columns contiguous
+        as run-length codes want them; int, the image row of its first row; int, the image column of its first column.
 
     Source: detectron2, `layers/mask_ops.py` (`paste_masks_in_image`).
     """

@@ -21,15 +21,15 @@ def _words(values):
     """Low and high 32 bits of whole numbers, as uint32."""
     values = tf.cast(values, tf.int64)
     mask = tf.constant(0xFFFFFFFF, tf.int64)
-    high = tf.bitwise.right_shift(values, tf.constant(32, tf.int64))
-    return tf.cast(tf.bitwise.bitwise_and(values, mask), tf.uint32), tf.cast(tf.bitwise.bitwise_and(high, mask), tf.uint32)
+    parts = values, tf.bitwise.right_shift(values, tf.constant(32, tf.int64))
+    return [tf.cast(tf.bitwise.bitwise_and(part, mask), tf.uint32) for part in parts]
 
 
 def random_uniform(seed, step, image_ids, count):
     """Uniform noise for each image, a stateless hash of (seed, step, image id, position).
 
-    An image gets the same numbers in any batch, at any place in it, on any replica and after resuming, eagerly and compiled.
-    Source: MurmurHash3's 32-bit finaliser (A. Appleby, public domain), chained over the words of the key.
+    An image gets the same numbers in any batch, at any place in it, on any replica and after resuming, eagerly and
+    compiled. Source: MurmurHash3's 32-bit finaliser (A. Appleby, public domain), chained over the words of the key.
 
     Args:
         seed: int or integer scalar tensor, the run's seed; draws for different purposes take different seeds.
@@ -56,8 +56,8 @@ def random_uniform(seed, step, image_ids, count):
 def sample_balanced(labels, noise, *, count, positive_fraction):
     """Draws a fixed number of anchors or proposals, positives up to a fraction, negatives for the rest.
 
-    Where positives are fewer than their share, negatives fill up; where both run out, padding does.
-    Source: Fast R-CNN, section 2.3 (64 RoIs an image, a quarter positive); Faster R-CNN, section 3.1.3 (256 anchors, half).
+    Where positives are fewer than their share, negatives fill up; where both run out, padding does. Source: Fast
+    R-CNN, section 2.3 (64 RoIs an image, a quarter positive); Faster R-CNN, section 3.1.3 (256 anchors, half).
 
     Args:
         labels: int (B, A), 1 positive, 0 negative, anything else is never drawn.
@@ -85,7 +85,8 @@ def sample_balanced(labels, noise, *, count, positive_fraction):
     is_negative, negatives = draw(0, count)
     num_positives = tf.reduce_sum(tf.cast(is_positive, tf.int32), axis=-1, keepdims=True)
     num_negatives = tf.reduce_sum(tf.cast(is_negative, tf.int32), axis=-1, keepdims=True)
-    # Row of the list (positives, negatives) that each place takes: the positives found, then negatives from their start.
+    # Row of the list (positives, negatives) that each place takes: the positives found, then negatives from their
+    # start.
     place = tf.range(count)[None, :]
     source = tf.where(place < num_positives, place, max_positives + place - num_positives)
     drawn = tf.where(place < num_positives, 1, tf.where(place < num_positives + num_negatives, 0, -1))

@@ -7,9 +7,9 @@ from tensorflow.python.ops import control_flow_util
 def in_xla_context():
     """Whether the code now being traced is inside `tf.function(jit_compile=True)`, or nested in such a function.
 
-    `tf.image.crop_and_resize` and the native non-maximum suppression have no XLA kernel, so `roi_align` and `nms` choose their
-    implementation by this answer at tracing time. A plain `tf.function` that was traced before and is then called from a
-    compiled one keeps its first trace: pass `implementation` where that can happen.
+    `tf.image.crop_and_resize` and the native non-maximum suppression have no XLA kernel, so `roi_align` and `nms`
+    choose their implementation by this answer at tracing time. A plain `tf.function` that was traced before and is
+    then called from a compiled one keeps its first trace: pass `implementation` where that can happen.
 
     Returns:
         bool, a Python value; False in eager mode.
@@ -37,5 +37,7 @@ def choose_implementation(implementation, native, portable, what):
     if implementation == "auto":
         return portable if in_xla_context() else native
     if implementation not in (native, portable):
-        raise ValueError(f'{what}: implementation must be "auto", "{native}" or "{portable}", received {implementation!r}.')
+        raise ValueError(
+            f'{what}: implementation must be "auto", "{native}" or "{portable}", received {implementation!r}.'
+        )
     return implementation
