@@ -1,0 +1,74 @@
+"""From samples of any size to batches of fixed shapes."""
+
+import tensorflow as tf
+
+from panet_tf.data.pad import STRIDE
+
+
+def check_canvases(canvases):
+    """Returns canvases as a tuple of pairs of ints.
+
+    Raises:
+        ValueError: without canvases, or with a side that is not a multiple of 32.
+    """
+    canvases = tuple(tuple(int(side) for side in canvas) for canvas in canvases)
+    if not canvases or any(len(canvas) != 2 for canvas in canvases):
+        raise ValueError(f"`canvases` must be a tuple of (height, width), received {canvases}.")
+    for canvas in canvases:
+        if min(canvas) < STRIDE or any(side % STRIDE for side in canvas):
+            raise ValueError(
+                f"images must have sides that are multiples of {STRIDE} (the stride of level 5), received {canvas}. "
+                "Choose such sides for `canvases`; images are padded to them."
+            )
+    return canvases
+
+
+def group_by_canvas(records, batch_size, num_canvases, padding=None):
+    """Orders records so that each `batch_size` that follow one another share a canvas.
+
+    A batch leaves as soon as it is full, so the order depends on the records alone. Records wait as they are: group before
+    images are read, and what waits is small.
+
+    Args:
+        records: `tf.data.Dataset` of dicts with `canvas`, int64 scalar.
+        batch_size: int.
+        num_canvases: int.
+        padding: None (endless records) or a function of a canvas, int64 scalar, that gives the record that fills the last
+            batch of this canvas.
+
+    Returns:
+        `tf.data.Dataset` of the same structure.
+    """
+    if num_canvases == 1 and padding is None:
+        return records
+
+    def full(canvas, window):
+        if padding is None:
+            return window
+        return window.concatenate(tf.data.Dataset.from_tensors(padding(canvas)).repeat(batch_size)).take(batch_size)
+
+    return records.group_by_window(lambda record: record["canvas"], full, window_size=batch_size)
+
+
+def random_subset(count, max_count, seed):
+    """int32 positions below `count`, at most `max_count` of them, drawn at random by an int32 (2,) seed, increasing."""
+    noise = tf.random.stateless_uniform((count,), seed)
+    chosen = tf.math.top_k(noise, tf.minimum(count, max_count)).indices
+    return tf.sort(chosen)
+
+
+def pad_instances(instances, slots):
+    """Pads a dict of tensors (n, ...), n <= slots, to (slots, ...) with zeros (False): class 0 is an empty slot."""
+
+    def padded(value):
+        missing = slots - tf.shape(value)[0]
+        filled = tf.pad(value, [(0, missing)] + [(0, 0)] * (value.shape.rank - 1))
+        return tf.ensure_shape(filled, (slots, *value.shape[1:]))
+
+    return {key: padded(value) for key, value in instances.items()}
+
+
+def pad_to_canvas(image, canvas):
+    """Pads an image (h, w, 3) with zeros at the bottom and the right to an int32 (2,) canvas."""
+    missing = canvas - tf.shape(image)[:2]
+    return tf.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)])

@@ -1,0 +1,390 @@
+"""The input pipeline: from a source of annotated images to batches of fixed shapes."""
+
+import logging
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from panet_tf.data.batching import (
+    check_canvases,
+    group_by_canvas,
+    pad_instances,
+    pad_to_canvas,
+    random_subset,
+)
+from panet_tf.data.cropping import crop_sample
+from panet_tf.data.mask_grids import GRID_SIZE, unpack_masks
+from panet_tf.data.resizing import choose_canvas, plan_window, resize_sample, resize_scale, rounded
+
+PREFETCHED_BATCHES = 2  # A batch of 16 images of 800 x 1344 is 200 MB, so tf.data does not choose this number.
+
+
+@gin.register(module="panet_tf")
+class DetectionData:
+    """Batches of images with boxes, classes and masks, ready for `fit` and `predict`.
+
+    A **source** is any object with
+      `categories`: tuple of dicts, class k being `categories[k - 1]`;
+      `num_examples`: int;
+      `image_sizes`: int array (num_examples, 2), height and width of each image;
+      `num_objects`: int array (num_examples,), annotations that are not crowds;
+      `sample(index)`: int64 scalar tensor -> one raw sample, a dict of tensors, called inside the graph.
+    A raw sample is {"image": uint8 (h, w, 3), "image_id": int64, "objects": {"box": float32 (n, 4) yxyx in pixels, "class": int32
+    (n,), "is_crowd": bool (n,), "mask": uint8 (n, 112, 14), "keypoints": float32 (n, J, 3) of y, x, visibility, optional}};
+    what else it holds is left alone. An image that cannot be read has the id -1 and becomes a padding image. A source that cannot
+    be read at random places may have `samples(shuffle_seed)` instead, a `tf.data.Dataset` of raw samples;
+    resuming such a source reads again what was seen.
+
+    **Order.** Training never ends: each epoch is a new order of all images, a function of (seed, epoch). Every random choice about an
+    image is a function of (seed, epoch, image), whatever the batch, the order of the workers or the number of replicas. So
+    `dataset(step=k)` continues as an uninterrupted run would, and reads no image for the steps it skips. Evaluation is one
+    pass in the source's order; the last batch (of each canvas) is filled with padding images, whose `image_ids` are -1.
+
+    **Size.** The short side is brought to `short_side` unless the long side then exceeds `long_side`. Each image is padded, after
+    normalisation, with zeros at the bottom and the right to the smallest of `canvases` that holds it; an image that none
+    holds is shrunk further, to the canvas that shrinks it least. A batch has one canvas.
+
+    Args:
+        source: the source.
+        batch_size: int, images of a global batch (all replicas together).
+        canvases: tuple of (height, width), multiples of 32. Few: each costs a compilation. Defaults to landscape and
+            portrait for `short_side=800, long_side=1333`.
+        short_side: None (images keep their size), a number of pixels, or a tuple of numbers (multi-scale training).
+        long_side: None or a number of pixels. Defaults to 1333.
+        short_side_sampling: `"choice"`: a tuple lists the short sides to draw from; `"range"`: it is their least and
+            greatest. Defaults to `"choice"`.
+        scale_jitter: None or (low, high): in training, a random factor on the size; what exceeds the canvas is cut at random
+            (large-scale jitter: (0.1, 2.0)). Defaults to None.
+        training: bool. Defaults to False.
+        augment: tuple of callables (sample, seed) -> sample, run in order on the image before it is resized; see
+            `RandomFlip`, `RandomCrop`, `RandomRotation90`, `ColorJitter`. One that changes the size of an image
+            has a method `output_size(size, seed)` too. Training only.
+        max_instances: int N, annotation slots of an image. Of more, a random N are kept; that is counted
+            (`dropped_instances`) and reported. Defaults to 100.
+        min_visible: share of an instance that `scale_jitter` must leave for it to stay. Defaults to 0.1.
+        drop_empty: bool: leave out images without annotations (other than crowds). Defaults to False.
+        mean: three numbers subtracted from R, G, B in 0..255. Defaults to ImageNet's.
+        std: three numbers that divide the result. Defaults to ImageNet's.
+        antialias: bool, low-pass before shrinking. Defaults to False, as torchvision and detectron2 train.
+        seed: int. Defaults to 0.
+
+    Raises:
+        ValueError: for a canvas that is no multiple of 32, augmentation outside training, an empty source, and the like.
+
+    Example:
+        >>> data = DetectionData(source=OccludedShapesSource(), batch_size=2, canvases=((256, 256),), short_side=None, training=True)
+        >>> model.fit(data.dataset(), steps_per_epoch=data.steps_per_epoch)
+    """
+
+    def __init__(
+        self,
+        *,
+        source,
+        batch_size,
+        canvases=((800, 1344), (1344, 800)),
+        short_side=800,
+        long_side=1333,
+        short_side_sampling="choice",
+        scale_jitter=None,
+        training=False,
+        augment=(),
+        max_instances=100,
+        min_visible=0.1,
+        drop_empty=False,
+        mean=(123.675, 116.28, 103.53),
+        std=(58.395, 57.12, 57.375),
+        antialias=False,
+        seed=0,
+    ):
+        self.source, self.training, self.augment, self.seed = source, training, tuple(augment), int(seed)
+        self.batch_size, self.max_instances = int(batch_size), int(max_instances)
+        self.canvases = check_canvases(canvases)
+        self.short_sides = short_side if isinstance(short_side, (tuple, list)) else (short_side,)
+        self.long_side, self.short_side_sampling, self.scale_jitter = long_side, short_side_sampling, scale_jitter
+        self.min_visible, self.antialias, self.drop_empty = min_visible, antialias, drop_empty
+        self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
+        self.dropped_instances = 0
+        self._random_access = hasattr(source, "sample")
+        self._check()
+        self._indices = np.arange(source.num_examples)
+        if drop_empty and self._random_access:
+            self._indices = np.flatnonzero(np.asarray(source.num_objects) > 0)
+        if not len(self._indices):
+            raise ValueError(
+                f"a data set needs at least one image{' with annotations' if drop_empty else ''}, received none of "
+                f"{source.num_examples}."
+            )
+
+    def _check(self):
+        if self.batch_size < 1 or self.max_instances < 1:
+            raise ValueError(
+                "`batch_size` and `max_instances` must be at least 1, received "
+                f"{self.batch_size} and {self.max_instances}."
+            )
+        if self.short_side_sampling not in ("choice", "range"):
+            raise ValueError(f'`short_side_sampling` must be "choice" or "range", received {self.short_side_sampling!r}.')
+        if self.short_side_sampling == "range" and len(self.short_sides) != 2:
+            raise ValueError(f"a range of short sides has a least and a greatest, received {self.short_sides}.")
+        sides = [side for side in (*self.short_sides, self.long_side) if side is not None]
+        if not self.short_sides or any(side < 1 for side in sides) or (None in self.short_sides[1:]):
+            raise ValueError(f"sides must be positive, received {self.short_sides} and {self.long_side}.")
+        if min(self.std) <= 0:
+            raise ValueError(f"`std` must be positive, received {self.std}.")
+        if self.scale_jitter is not None and not 0 < self.scale_jitter[0] <= self.scale_jitter[1]:
+            raise ValueError(f"`scale_jitter` must be a range of positive factors, received {self.scale_jitter}.")
+        if not self.training and (self.augment or self.scale_jitter or len(self.short_sides) > 1):
+            raise ValueError(
+                "evaluation sees images as they are: `augment`, `scale_jitter` and several short sides need `training=True`, "
+                f"received {self.augment}, {self.scale_jitter} and {self.short_sides}."
+            )
+
+    @property
+    def categories(self):
+        """The source's categories."""
+        return self.source.categories
+
+    @property
+    def num_examples(self):
+        """Images of an epoch."""
+        return len(self._indices)
+
+    @property
+    def steps_per_epoch(self):
+        """Batches of a pass over the data; with several canvases, evaluation may need one more for each of the others."""
+        whole, rest = divmod(self.num_examples, self.batch_size)
+        return max(whole, 1) if self.training else whole + bool(rest)
+
+    def dataset(self, step=0):
+        """Batches from a step on.
+
+        Args:
+            step: int, batches that a run has already seen. Defaults to 0.
+
+        Returns:
+            `tf.data.Dataset` of dicts: `images` float32 (B, H, W, 3), `image_sizes`, `original_sizes`, `scales`, `offsets`
+            float32 (B, 2), `image_ids` int64 (B,), `boxes` float32 (B, N, 4), `classes` int32 (B, N), `is_crowd` bool (B, N),
+            `masks` uint8 (B, N, 112, 112), and `keypoints` float32 (B, N, J, 3) where the source has them.
+        """
+        several = len(self.canvases) > 1
+        skipped = step * self.batch_size
+        if self._random_access:
+            first = 0 if several or not self.training else skipped
+            probe = tf.data.Dataset.range(1).map(lambda index: _needed(self.source.sample(index)))
+            self._sample_spec = probe.element_spec
+            records = self._positions(first).map(self._record)
+        else:
+            first = 0
+            records = self._sequential()
+        if several:
+            records = records.map(self._with_canvas, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        else:
+            records = records.map(lambda record: {**record, "canvas": tf.constant(0, tf.int64)})
+        padding = None
+        if not self.training:
+            spec = records.element_spec
+
+            def padding(canvas):
+                return {**tf.nest.map_structure(_blank, spec), "canvas": canvas}
+
+        records = group_by_canvas(records, self.batch_size, len(self.canvases), padding)
+        records = records.skip(skipped - first)
+        images = records.map(self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        batches = images.batch(self.batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+        if self.training:
+            batches = batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+        elif self._random_access and not several:
+            left = max(self.steps_per_epoch - step, 0)
+            batches = batches.apply(tf.data.experimental.assert_cardinality(left))
+        options = tf.data.Options()
+        options.deterministic = True
+        # One list of files is no reason to shard by files: workers share the batches.
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        return batches.with_options(options)
+
+    def _positions(self, first):
+        last = np.iinfo(np.int64).max if self.training else self.num_examples
+        return tf.data.Dataset.range(first, last)
+
+    def _record(self, position):
+        """A position in the run -> which image that is, and its size: all that is known before it is read."""
+        count = self.num_examples
+        epoch, rank = position // count, position % count
+        if self.training and count > 1:
+            rank = tf.random.experimental.index_shuffle(
+                rank, tf.stack([self.seed, tf.cast(epoch, tf.int32), 1]), tf.constant(count - 1, tf.int64)
+            )
+        index = tf.gather(tf.constant(self._indices, tf.int64), rank)
+        size = tf.gather(tf.constant(self.source.image_sizes, tf.float32), index)
+        return {"epoch": epoch, "identity": index, "size": size}
+
+    def _sequential(self):
+        """Records that already hold their samples, from a source without random access."""
+
+        def epoch_records(epoch):
+            seed = tf.random.fold_in((self.seed, 1), epoch)[0] if self.training else None
+            samples = self.source.samples(shuffle_seed=seed)
+            if self.drop_empty:
+                samples = samples.filter(lambda sample: tf.reduce_any(~sample["objects"]["is_crowd"]))
+            return samples.map(
+                lambda sample: {
+                    "epoch": epoch,
+                    "identity": tf.cast(sample["image_id"], tf.int64),
+                    "size": tf.cast(tf.shape(sample["image"])[:2], tf.float32),
+                    "sample": _needed(sample),
+                }
+            )
+
+        epochs = tf.data.Dataset.range(np.iinfo(np.int64).max if self.training else 1)
+        return epochs.flat_map(epoch_records)
+
+    def _key(self, record, purpose):
+        key = tf.random.fold_in((self.seed, purpose), record["epoch"])
+        return tf.random.fold_in(key, record["identity"])
+
+    def _augment_keys(self, record):
+        return [self._key(record, 10 + number) for number in range(len(self.augment))]
+
+    def _size_noise(self, record):
+        return tf.random.stateless_uniform((4,), self._key(record, 2))
+
+    def _scale(self, size, noise):
+        sides = self.short_sides
+        if len(sides) == 1:
+            return resize_scale(size, sides[0], self.long_side)
+        if self.short_side_sampling == "range":
+            side = tf.floor(sides[0] + noise * (sides[1] - sides[0] + 1.0))
+        else:
+            side = tf.gather(tf.constant(sides, tf.float32), tf.cast(noise * len(sides), tf.int32))
+        return resize_scale(size, side, self.long_side)
+
+    def _with_canvas(self, record):
+        size = record["size"]
+        for augmentation, key in zip(self.augment, self._augment_keys(record)):
+            if hasattr(augmentation, "output_size"):
+                size = augmentation.output_size(size, key)
+        scale = self._scale(size, self._size_noise(record)[0])
+        return {**record, "canvas": choose_canvas(rounded(size * scale), self.canvases)}
+
+    def _example(self, record):
+        """A record -> what one image gives to a batch."""
+        identity, canvas = record["identity"], tf.gather(tf.constant(self.canvases), record["canvas"])
+        if self._random_access:
+            sample = tf.cond(
+                identity >= 0,
+                lambda: _needed(self.source.sample(identity)),
+                lambda: tf.nest.map_structure(_blank, self._sample_spec),
+            )
+        else:
+            sample = record["sample"]
+        # The same branch serves the padding of the last batch and an image that cannot be read.
+        usable = tf.logical_and(identity >= 0, sample["image_id"] >= 0)
+        example = tf.cond(
+            usable, lambda: self._shown(record, sample, canvas), lambda: self._padding_example(sample, canvas)
+        )
+        sides = self.canvases[0] if len(self.canvases) == 1 else (None, None)
+        example["images"] = tf.ensure_shape(example["images"], (*sides, 3))
+        return example
+
+    def _shown(self, record, raw, canvas):
+        objects = raw["objects"]
+        sample = {
+            "image": raw["image"],
+            "boxes": objects["box"],
+            "classes": objects["class"],
+            "is_crowd": objects["is_crowd"],
+            "masks": unpack_masks(objects["mask"]),
+            "offset": tf.zeros(2),
+        }
+        if "keypoints" in objects:
+            sample["keypoints"] = objects["keypoints"]
+        original_size = tf.cast(tf.shape(raw["image"])[:2], tf.float32)
+        for augmentation, key in zip(self.augment, self._augment_keys(record)):
+            sample = augmentation(sample, key)
+        noise = self._size_noise(record)
+        size = tf.cast(tf.shape(sample["image"])[:2], tf.float32)
+        scale = self._scale(size, noise[0])
+        window, shown_size = plan_window(size, noise[1:], scale, tf.cast(canvas, tf.float32), self.scale_jitter)
+        if self.scale_jitter is not None:
+            sample = crop_sample(sample, window, self.min_visible)
+        sample = resize_sample(sample, shown_size, self.antialias)
+        image = (sample["image"] - self.mean) / self.std
+        instances = {key: sample[key] for key in ("boxes", "classes", "is_crowd", "masks", "keypoints") if key in sample}
+        return {
+            "images": pad_to_canvas(image, canvas),
+            "image_sizes": tf.cast(shown_size, tf.float32),
+            "original_sizes": original_size,
+            "scales": sample["scale"],
+            "offsets": sample["offset"],
+            "image_ids": raw["image_id"],
+            **self._slots(instances, self._key(record, 3)),
+        }
+
+    def _slots(self, instances, key):
+        top, left, bottom, right = tf.unstack(instances["boxes"], axis=-1)
+        # Not (bottom <= top), so that a NaN goes too.
+        with_area = tf.cast(tf.where(tf.logical_and(bottom > top, right > left))[:, 0], tf.int32)
+        count = tf.shape(with_area)[0]
+        keep = tf.cond(
+            count > self.max_instances,
+            lambda: tf.gather(with_area, random_subset(self._counted(count), self.max_instances, key)),
+            lambda: with_area,
+        )
+        return pad_instances({name: tf.gather(value, keep) for name, value in instances.items()}, self.max_instances)
+
+    def _counted(self, count):
+        def add(count):
+            if not self.dropped_instances:
+                logging.warning(
+                    "an image has %d instances, more than max_instances=%d: a random subset is kept. "
+                    "This is said once; `dropped_instances` counts on.", count, self.max_instances
+                )
+            self.dropped_instances += int(count) - self.max_instances
+            return count
+
+        return tf.ensure_shape(tf.numpy_function(add, [count], tf.int32), ())
+
+    def _padding_example(self, sample, canvas):
+        """An image of zeros that fills the canvas, without instances and with the id -1."""
+        instances = {
+            "boxes": tf.zeros((self.max_instances, 4)),
+            "classes": tf.zeros((self.max_instances,), tf.int32),
+            "is_crowd": tf.zeros((self.max_instances,), tf.bool),
+            "masks": tf.zeros((self.max_instances, GRID_SIZE, GRID_SIZE), tf.uint8),
+        }
+        if "keypoints" in sample["objects"]:
+            instances["keypoints"] = tf.zeros((self.max_instances, *sample["objects"]["keypoints"].shape[1:]))
+        size = tf.cast(canvas, tf.float32)
+        return {
+            "images": tf.zeros(tf.concat([canvas, (3,)], axis=0)),
+            "image_sizes": size,
+            "original_sizes": size,
+            "scales": tf.ones(2),  # Divided by, so not zero.
+            "offsets": tf.zeros(2),
+            "image_ids": tf.constant(-1, tf.int64),
+            **instances,
+        }
+
+
+def _needed(raw):
+    """The part of a raw sample that training and prediction use, with its dtypes and ranks made sure of."""
+    objects = raw["objects"]
+    kept = {
+        "box": tf.ensure_shape(tf.cast(objects["box"], tf.float32), (None, 4)),
+        "class": tf.ensure_shape(tf.cast(objects["class"], tf.int32), (None,)),
+        "is_crowd": tf.ensure_shape(objects["is_crowd"], (None,)),
+        "mask": tf.ensure_shape(objects["mask"], (None, GRID_SIZE, GRID_SIZE // 8)),
+    }
+    if "keypoints" in objects:
+        kept["keypoints"] = tf.cast(objects["keypoints"], tf.float32)
+    return {
+        "image": tf.ensure_shape(raw["image"], (None, None, 3)),
+        "image_id": tf.cast(raw["image_id"], tf.int64),
+        "objects": kept,
+    }
+
+
+def _blank(spec):
+    """Zeros for a tensor spec: nothing along sides that are not known, -1 for ids."""
+    shape = [side or 0 for side in spec.shape]
+    return tf.fill(shape, tf.cast(-1 if spec.dtype == tf.int64 else 0, spec.dtype))

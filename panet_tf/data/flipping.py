@@ -1,0 +1,71 @@
+"""Mirrors of a sample: image, boxes, mask grids and keypoints together.
+
+A sample in the pipeline is a flat dict: `image` (h, w, 3), `boxes` float32 (n, 4) yxyx in pixels of that image, `masks`
+uint8 (n, M, M) over the boxes, `keypoints` float32 (n, J, 3) of (y, x, visibility) where the data set has them, and what
+stays as it is (`classes`, `is_crowd`, ...). Pixel j of a row covers [j, j + 1), so a mirror takes x to width - x.
+"""
+
+import tensorflow as tf
+
+
+def flip_left_right(sample, swaps=None):
+    """Mirrors a sample at its vertical middle line.
+
+    Args:
+        sample: dict as above.
+        swaps: None or J ints: keypoint j of the result is keypoint swaps[j] of the sample (left eye and right eye change
+            their names in a mirror). None: names stay.
+
+    Returns:
+        A new dict.
+    """
+    width = tf.cast(tf.shape(sample["image"])[1], tf.float32)
+    boxes = sample["boxes"]
+    flipped = {
+        **sample,
+        "image": tf.reverse(sample["image"], axis=(1,)),
+        "boxes": tf.stack([boxes[:, 0], width - boxes[:, 3], boxes[:, 2], width - boxes[:, 1]], axis=-1),
+        "masks": tf.reverse(sample["masks"], axis=(2,)),
+    }
+    if "keypoints" in sample:
+        y, x, visibility = tf.unstack(sample["keypoints"], axis=-1)
+        flipped["keypoints"] = _renamed(_where_labelled(y, width - x, visibility), swaps)
+    return flipped
+
+
+def flip_up_down(sample, swaps=None):
+    """Mirrors a sample at its horizontal middle line; arguments as `flip_left_right`."""
+    height = tf.cast(tf.shape(sample["image"])[0], tf.float32)
+    boxes = sample["boxes"]
+    flipped = {
+        **sample,
+        "image": tf.reverse(sample["image"], axis=(0,)),
+        "boxes": tf.stack([height - boxes[:, 2], boxes[:, 1], height - boxes[:, 0], boxes[:, 3]], axis=-1),
+        "masks": tf.reverse(sample["masks"], axis=(1,)),
+    }
+    if "keypoints" in sample:
+        y, x, visibility = tf.unstack(sample["keypoints"], axis=-1)
+        flipped["keypoints"] = _renamed(_where_labelled(height - y, x, visibility), swaps)
+    return flipped
+
+
+def transpose(sample):
+    """Mirrors a sample at its main diagonal: rows become columns. Keypoints keep their names."""
+    flipped = {
+        **sample,
+        "image": tf.transpose(sample["image"], (1, 0, 2)),
+        "boxes": tf.gather(sample["boxes"], (1, 0, 3, 2), axis=-1),
+        "masks": tf.transpose(sample["masks"], (0, 2, 1)),
+    }
+    if "keypoints" in sample:
+        flipped["keypoints"] = tf.gather(sample["keypoints"], (1, 0, 2), axis=-1)
+    return flipped
+
+
+def _where_labelled(y, x, visibility):
+    # A point that nobody labelled is (0, 0, 0) and stays so.
+    return tf.where((visibility > 0)[..., None], tf.stack([y, x, visibility], axis=-1), 0.0)
+
+
+def _renamed(keypoints, swaps):
+    return keypoints if swaps is None else tf.gather(keypoints, swaps, axis=1)
