@@ -1,0 +1,109 @@
+"""COCO ground truth as the evaluators need it: read, checked, completed."""
+
+import json
+import math
+
+from absl import logging
+from pycocotools import mask as coco_mask
+
+
+def coco_ground_truth(source, *, with_masks=True):
+    """Reads a COCO instance file and makes good what people's files lack.
+
+    A missing `iscrowd` is 0, a missing `area` is the mask's (without a mask the box's), a missing `bbox` is the mask's.
+    Annotations get new ids from 1 on, because the COCO API takes id 0 for "no match" and merges equal ids. Annotations
+    that cannot be counted (image or category unknown, numbers that are not finite, no mask where one is needed) are
+    left out, logged with their id, and counted.
+
+    Args:
+        source: COCO dict (not changed), or the path of a JSON file.
+        with_masks: whether masks are needed; they come out as compressed run-length codes. Defaults to `True`.
+
+    Returns:
+        COCO dict with `images`, `annotations`, `categories`; int, the number of annotations left out.
+
+    Raises:
+        ValueError: not a COCO instance file.
+    """
+    name = "ground truth"
+    if not isinstance(source, dict):
+        name = str(source)
+        with open(source, encoding="utf-8") as file:
+            try:
+                source = json.load(file)
+            except ValueError as error:
+                raise ValueError(f"ground truth must be a COCO JSON file, received {name}: {error}") from error
+    missing = [key for key in ("images", "annotations", "categories") if not isinstance(_get(source, key), list)]
+    if missing:
+        raise ValueError(
+            f"ground truth must hold the lists images, annotations and categories; {name} lacks {missing}."
+        )
+    images = {}
+    for image in source["images"]:
+        if not isinstance(image.get("id"), int):
+            raise ValueError(f"image ids must be integers, received {image.get('id')!r} in {name}.")
+        images[image["id"]] = image
+    categories = {category["id"] for category in source["categories"]}
+    annotations, skipped = [], 0
+    for annotation in source["annotations"]:
+        try:
+            annotations.append(_complete(annotation, images, categories, with_masks, len(annotations) + 1))
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            skipped += 1
+            logging.warning("%s: annotation %s left out: %s", name, annotation.get("id"), error)
+    if skipped:
+        logging.warning("%s: %d of %d annotations left out.", name, skipped, len(source["annotations"]))
+    return {
+        "images": list(images.values()),
+        "annotations": annotations,
+        "categories": list(source["categories"]),
+    }, skipped
+
+
+def _get(source, key):
+    return source.get(key) if isinstance(source, dict) else None
+
+
+def _complete(annotation, images, categories, with_masks, new_id):
+    if annotation.get("image_id") not in images:
+        raise ValueError(f"unknown image id {annotation.get('image_id')!r}")
+    if annotation.get("category_id") not in categories:
+        raise ValueError(f"unknown category id {annotation.get('category_id')!r}")
+    done = {
+        key: annotation[key] for key in ("image_id", "category_id", "bbox", "area") if annotation.get(key) is not None
+    }
+    done["id"] = new_id
+    done["iscrowd"] = int(annotation.get("iscrowd") or 0)
+    code = None
+    if with_masks or "bbox" not in done:
+        code = _rle(annotation.get("segmentation"), images[annotation["image_id"]])
+    if with_masks:
+        done["segmentation"] = code
+    if "bbox" not in done:
+        done["bbox"] = coco_mask.toBbox(code).tolist()
+    if "area" not in done:
+        done["area"] = float(coco_mask.area(code)) if code else done["bbox"][2] * done["bbox"][3]
+    if len(done["bbox"]) != 4 or not all(math.isfinite(number) for number in (*done["bbox"], done["area"])):
+        raise ValueError(f"bbox and area must be finite numbers, received {done['bbox']} and {done['area']}")
+    return done
+
+
+def _rle(segmentation, image):
+    """Compressed run-length code of polygons, or of either kind of run-length code."""
+    if not segmentation:
+        raise ValueError("no segmentation")
+    if isinstance(segmentation, list):
+        polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
+        if not polygons:
+            raise ValueError("polygons need three points or more")
+        if not all(math.isfinite(number) for polygon in polygons for number in polygon):
+            raise ValueError("polygon with numbers that are not finite")
+        return _text(coco_mask.merge(coco_mask.frPyObjects(polygons, image["height"], image["width"])))
+    if isinstance(segmentation["counts"], list):
+        return _text(coco_mask.frPyObjects(segmentation, *segmentation["size"]))
+    return _text(segmentation)
+
+
+def _text(code):
+    counts = code["counts"]
+    return {"size": list(code["size"]), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}
