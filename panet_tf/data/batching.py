@@ -26,15 +26,15 @@ def check_canvases(canvases):
 def group_by_canvas(records, batch_size, num_canvases, padding=None):
     """Orders records so that each `batch_size` that follow one another share a canvas.
 
-    A batch leaves as soon as it is full, so the order depends on the records alone. Records wait as they are: group before
-    images are read, and what waits is small.
+    A batch leaves as soon as it is full, so the order depends on the records alone. Records wait as they are: group
+    before images are read, and what waits is small.
 
     Args:
         records: `tf.data.Dataset` of dicts with `canvas`, int64 scalar.
         batch_size: int.
         num_canvases: int.
-        padding: None (endless records) or a function of a canvas, int64 scalar, that gives the record that fills the last
-            batch of this canvas.
+        padding: None (endless records) or a function of a canvas, int64 scalar, that gives the record that fills the
+            last batch of this canvas.
 
     Returns:
         `tf.data.Dataset` of the same structure.

@@ -8,8 +8,9 @@ import tensorflow as tf
 class ColorJitter:
     """Changes brightness, contrast and saturation of a training image at random, in this order.
 
-    Each is a factor drawn uniformly from [1 - amount, 1 + amount]: brightness scales the image, contrast moves it away from
-    its mean grey, saturation each pixel away from its own grey. Values are clipped to 0..255 once, at the end.
+    Each is a factor drawn uniformly from [1 - amount, 1 + amount]: brightness scales the image, contrast moves it
+    away from its mean grey, saturation each pixel away from its own grey. Values are clipped to 0..255 once, at the
+    end.
 
     Args:
         brightness: number in [0, 1). Defaults to 0.2.
@@ -38,8 +39,7 @@ class ColorJitter:
             grey = tf.reduce_sum(bright * (0.299, 0.587, 0.114), axis=-1, keepdims=True)
             # Both mixes are linear, so one pass over the image does the two.
             return tf.clip_by_value(
-                contrast * (saturation * bright + (1.0 - saturation) * grey)
-                + (1.0 - contrast) * tf.reduce_mean(grey),
+                contrast * (saturation * bright + (1.0 - saturation) * grey) + (1.0 - contrast) * tf.reduce_mean(grey),
                 0.0,
                 255.0,
             )

@@ -8,13 +8,13 @@ from panet_tf.data.mask_grids import resample_masks
 def crop_sample(sample, window, min_visible=0.1):
     """Cuts a window out of a sample; instances at its edge are cut, those that hardly show are dropped.
 
-    How much of an instance shows is counted on its mask. A box that is cut is clipped to the window and then drawn in to what
-    is left of its mask (to one cell of the mask's grid), as annotators would draw it; its mask is sampled anew over the new
-    box. A box inside the window stays exactly as it is.
+    How much of an instance shows is counted on its mask. A box that is cut is clipped to the window and then drawn in
+    to what is left of its mask (to one cell of the mask's grid), as annotators would draw it; its mask is sampled
+    anew over the new box. A box inside the window stays exactly as it is.
 
     Args:
-        sample: dict with `image` (h, w, 3), `boxes` (n, 4), `masks` (n, M, M), `classes`, `is_crowd`, optional `keypoints`
-            (n, J, 3), and `offset` float32 (2,), where the image lies in the original one.
+        sample: dict with `image` (h, w, 3), `boxes` (n, 4), `masks` (n, M, M), `classes`, `is_crowd`, optional
+            `keypoints` (n, J, 3), and `offset` float32 (2,), where the image lies in the original one.
         window: int32 (4,): top, left, height, width, inside the image.
         min_visible: share of an instance that must show for it to stay. Crowds stay whatever shows. Defaults to 0.1.
 

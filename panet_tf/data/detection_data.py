@@ -30,20 +30,21 @@ class DetectionData:
       `image_sizes`: int array (num_examples, 2), height and width of each image;
       `num_objects`: int array (num_examples,), annotations that are not crowds;
       `sample(index)`: int64 scalar tensor -> one raw sample, a dict of tensors, called inside the graph.
-    A raw sample is {"image": uint8 (h, w, 3), "image_id": int64, "objects": {"box": float32 (n, 4) yxyx in pixels, "class": int32
-    (n,), "is_crowd": bool (n,), "mask": uint8 (n, 112, 14), "keypoints": float32 (n, J, 3) of y, x, visibility, optional}};
-    what else it holds is left alone. An image that cannot be read has the id -1 and becomes a padding image. A source that cannot
-    be read at random places may have `samples(shuffle_seed)` instead, a `tf.data.Dataset` of raw samples;
-    resuming such a source reads again what was seen.
+    A raw sample is {"image": uint8 (h, w, 3), "image_id": int64, "objects": {"box": float32 (n, 4) yxyx in pixels,
+    "class": int32 (n,), "is_crowd": bool (n,), "mask": uint8 (n, 112, 14), "keypoints": float32 (n, J, 3) of y, x,
+    visibility, optional}}; what else it holds is left alone. An image that cannot be read has the id -1 and becomes a
+    padding image. A source that cannot be read at random places may have `samples(shuffle_seed)` instead, a
+    `tf.data.Dataset` of raw samples; resuming such a source reads again what was seen.
 
-    **Order.** Training never ends: each epoch is a new order of all images, a function of (seed, epoch). Every random choice about an
-    image is a function of (seed, epoch, image), whatever the batch, the order of the workers or the number of replicas. So
-    `dataset(step=k)` continues as an uninterrupted run would, and reads no image for the steps it skips. Evaluation is one
-    pass in the source's order; the last batch (of each canvas) is filled with padding images, whose `image_ids` are -1.
+    **Order.** Training never ends: each epoch is a new order of all images, a function of (seed, epoch). Every random
+    choice about an image is a function of (seed, epoch, image), whatever the batch, the order of the workers or the
+    number of replicas. So `dataset(step=k)` continues as an uninterrupted run would, and reads no image for the steps
+    it skips. Evaluation is one pass in the source's order; the last batch (of each canvas) is filled with padding
+    images, whose `image_ids` are -1.
 
-    **Size.** The short side is brought to `short_side` unless the long side then exceeds `long_side`. Each image is padded, after
-    normalisation, with zeros at the bottom and the right to the smallest of `canvases` that holds it; an image that none
-    holds is shrunk further, to the canvas that shrinks it least. A batch has one canvas.
+    **Size.** The short side is brought to `short_side` unless the long side then exceeds `long_side`. Each image is
+    padded, after normalisation, with zeros at the bottom and the right to the smallest of `canvases` that holds it;
+    an image that none holds is shrunk further, to the canvas that shrinks it least. A batch has one canvas.
 
     Args:
         source: the source.
@@ -54,8 +55,8 @@ class DetectionData:
         long_side: None or a number of pixels. Defaults to 1333.
         short_side_sampling: `"choice"`: a tuple lists the short sides to draw from; `"range"`: it is their least and
             greatest. Defaults to `"choice"`.
-        scale_jitter: None or (low, high): in training, a random factor on the size; what exceeds the canvas is cut at random
-            (large-scale jitter: (0.1, 2.0)). Defaults to None.
+        scale_jitter: None or (low, high): in training, a random factor on the size; what exceeds the canvas is cut at
+            random (large-scale jitter: (0.1, 2.0)). Defaults to None.
         training: bool. Defaults to False.
         augment: tuple of callables (sample, seed) -> sample, run in order on the image before it is resized; see
             `RandomFlip`, `RandomCrop`, `RandomRotation90`, `ColorJitter`. One that changes the size of an image
@@ -70,10 +71,12 @@ class DetectionData:
         seed: int. Defaults to 0.
 
     Raises:
-        ValueError: for a canvas that is no multiple of 32, augmentation outside training, an empty source, and the like.
+        ValueError: for a canvas that is no multiple of 32, augmentation outside training, an empty source, and the
+            like.
 
     Example:
-        >>> data = DetectionData(source=OccludedShapesSource(), batch_size=2, canvases=((256, 256),), short_side=None, training=True)
+        >>> source = OccludedShapesSource()
+        >>> data = DetectionData(source=source, batch_size=2, canvases=((256, 256),), short_side=None, training=True)
         >>> model.fit(data.dataset(), steps_per_epoch=data.steps_per_epoch)
     """
 
@@ -123,7 +126,9 @@ class DetectionData:
                 f"{self.batch_size} and {self.max_instances}."
             )
         if self.short_side_sampling not in ("choice", "range"):
-            raise ValueError(f'`short_side_sampling` must be "choice" or "range", received {self.short_side_sampling!r}.')
+            raise ValueError(
+                f'`short_side_sampling` must be "choice" or "range", received {self.short_side_sampling!r}.'
+            )
         if self.short_side_sampling == "range" and len(self.short_sides) != 2:
             raise ValueError(f"a range of short sides has a least and a greatest, received {self.short_sides}.")
         sides = [side for side in (*self.short_sides, self.long_side) if side is not None]
@@ -135,8 +140,8 @@ class DetectionData:
             raise ValueError(f"`scale_jitter` must be a range of positive factors, received {self.scale_jitter}.")
         if not self.training and (self.augment or self.scale_jitter or len(self.short_sides) > 1):
             raise ValueError(
-                "evaluation sees images as they are: `augment`, `scale_jitter` and several short sides need `training=True`, "
-                f"received {self.augment}, {self.scale_jitter} and {self.short_sides}."
+                "evaluation sees images as they are: `augment`, `scale_jitter` and several short sides need "
+                f"`training=True`, received {self.augment}, {self.scale_jitter} and {self.short_sides}."
             )
 
     @property
@@ -151,7 +156,8 @@ class DetectionData:
 
     @property
     def steps_per_epoch(self):
-        """Batches of a pass over the data; with several canvases, evaluation may need one more for each of the others."""
+        """Batches of a pass over the data, the last of each canvas filled up in evaluation and left to the next pass in
+        training."""
         whole, rest = divmod(self.num_examples, self.batch_size)
         return max(whole, 1) if self.training else whole + bool(rest)
 
@@ -162,9 +168,10 @@ class DetectionData:
             step: int, batches that a run has already seen. Defaults to 0.
 
         Returns:
-            `tf.data.Dataset` of dicts: `images` float32 (B, H, W, 3), `image_sizes`, `original_sizes`, `scales`, `offsets`
-            float32 (B, 2), `image_ids` int64 (B,), `boxes` float32 (B, N, 4), `classes` int32 (B, N), `is_crowd` bool (B, N),
-            `masks` uint8 (B, N, 112, 112), and `keypoints` float32 (B, N, J, 3) where the source has them.
+            `tf.data.Dataset` of dicts: `images` float32 (B, H, W, 3), `image_sizes`, `original_sizes`, `scales`,
+            `offsets` float32 (B, 2), `image_ids` int64 (B,), `boxes` float32 (B, N, 4), `classes` int32 (B, N),
+            `is_crowd` bool (B, N), `masks` uint8 (B, N, 112, 112), and `keypoints` float32 (B, N, J, 3) where the
+            source has them.
         """
         several = len(self.canvases) > 1
         skipped = step * self.batch_size
@@ -309,7 +316,9 @@ class DetectionData:
             sample = crop_sample(sample, window, self.min_visible)
         sample = resize_sample(sample, shown_size, self.antialias)
         image = (sample["image"] - self.mean) / self.std
-        instances = {key: sample[key] for key in ("boxes", "classes", "is_crowd", "masks", "keypoints") if key in sample}
+        instances = {
+            key: sample[key] for key in ("boxes", "classes", "is_crowd", "masks", "keypoints") if key in sample
+        }
         return {
             "images": pad_to_canvas(image, canvas),
             "image_sizes": tf.cast(shown_size, tf.float32),
@@ -337,7 +346,9 @@ class DetectionData:
             if not self.dropped_instances:
                 logging.warning(
                     "an image has %d instances, more than max_instances=%d: a random subset is kept. "
-                    "This is said once; `dropped_instances` counts on.", count, self.max_instances
+                    "This is said once; `dropped_instances` counts on.",
+                    count,
+                    self.max_instances,
                 )
             self.dropped_instances += int(count) - self.max_instances
             return count

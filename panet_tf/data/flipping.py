@@ -1,8 +1,9 @@
 """Mirrors of a sample: image, boxes, mask grids and keypoints together.
 
-A sample in the pipeline is a flat dict: `image` (h, w, 3), `boxes` float32 (n, 4) yxyx in pixels of that image, `masks`
-uint8 (n, M, M) over the boxes, `keypoints` float32 (n, J, 3) of (y, x, visibility) where the data set has them, and what
-stays as it is (`classes`, `is_crowd`, ...). Pixel j of a row covers [j, j + 1), so a mirror takes x to width - x.
+A sample in the pipeline is a flat dict: `image` (h, w, 3), `boxes` float32 (n, 4) yxyx in pixels of that image,
+`masks` uint8 (n, M, M) over the boxes, `keypoints` float32 (n, J, 3) of (y, x, visibility) where the data set has
+them, and what stays as it is (`classes`, `is_crowd`, ...). Pixel j of a row covers [j, j + 1), so a mirror takes x to
+width - x.
 """
 
 import tensorflow as tf
@@ -13,8 +14,8 @@ def flip_left_right(sample, swaps=None):
 
     Args:
         sample: dict as above.
-        swaps: None or J ints: keypoint j of the result is keypoint swaps[j] of the sample (left eye and right eye change
-            their names in a mirror). None: names stay.
+        swaps: None or J ints: keypoint j of the result is keypoint swaps[j] of the sample (left eye and right eye
+            change their names in a mirror). None: names stay.
 
     Returns:
         A new dict.

@@ -55,8 +55,8 @@ def unpack_masks(packed):
 def resample_masks(grids, frames, boxes):
     """Samples grids that cover `frames` anew over `boxes`, to the nearest of the old samples.
 
-    Sample i of a side lies at start + (i + 0.5) * length / M in both frames, so that no half cell is lost, and a box equal
-    to its frame gives the grid back unchanged. What lies outside a frame is 0.
+    Sample i of a side lies at start + (i + 0.5) * length / M in both frames, so that no half cell is lost, and a box
+    equal to its frame gives the grid back unchanged. What lies outside a frame is 0.
 
     Args:
         grids: uint8 tensor (n, M, M).

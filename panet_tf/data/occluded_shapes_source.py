@@ -1,6 +1,7 @@
 """OccludedShapes drawn on the fly: a data set that needs no disk and no network."""
 
 import functools
+import math
 
 import gin
 import numpy as np
@@ -17,11 +18,12 @@ MAX_INSTANCES = 1000  # Annotation ids are image * 1000 + number.
 class OccludedShapesSource:
     """Textured shapes that lie on one another on a ground of textured regions, each image a function of (seed, index).
 
-    Eight thing categories (square, disc, triangle, cross, crescent, ring with its hole, star, thin bar), in the order in
-    which they habitually lie from the ground up: small and thin on large. A stated share of instances breaks the habit and lies
-    at a random depth. So an order of depth can be learned from categories and shapes, but not by rote. Four stuff
-    categories (stripes, checks, dots, clouds) cover the ground. Boxes, masks, areas and keypoints are amodal: of the whole
-    shape as far as it lies in the image, hidden or not. Instances of which less than a tenth shows are left out.
+    Eight thing categories (square, disc, triangle, cross, crescent, ring with its hole, star, thin bar), in the order
+    in which they habitually lie from the ground up: small and thin on large. A stated share of instances breaks the
+    habit and lies at a random depth. So an order of depth can be learned from categories and shapes, but not by rote.
+    Four stuff categories (stripes, checks, dots, clouds) cover the ground. Boxes, masks, areas and keypoints are
+    amodal: of the whole shape as far as it lies in the image, hidden or not. Instances of which less than a tenth
+    shows are left out.
 
     Args:
         num_examples: int. Defaults to 1000.
@@ -31,10 +33,10 @@ class OccludedShapesSource:
         exceptions: share of shapes at a random depth. Defaults to 0.1.
         seed: int. Data sets of different seeds share no image. Defaults to 0.
 
-    Raw samples hold, beside what every source gives, `objects/visible_mask` uint8 (n, 112, 14), what shows of each instance
-    sampled over its amodal box, `objects/depth` int32 (n,), 0 being the nearest, and two maps of what shows, to be saved as PNG:
-    `panoptic` uint16 (h, w, 1), position of the instance + 1, 0 on stuff; `semantic` uint8 (h, w, 1), class 1..8 of things,
-    8 + number of stuff.
+    Raw samples hold, beside what every source gives, `objects/visible_mask` uint8 (n, 112, 14), what shows of each
+    instance sampled over its amodal box, `objects/depth` int32 (n,), 0 being the nearest, and two maps of what shows,
+    to be saved as PNG: `panoptic` uint16 (h, w, 1), position of the instance + 1, 0 on stuff; `semantic` uint8 (h, w,
+    1), class 1..8 of things, 8 + number of stuff.
 
     Example:
         >>> sample = OccludedShapesSource(image_size=(240, 320), seed=1).draw(7)
@@ -82,7 +84,7 @@ class OccludedShapesSource:
         return np.array([len(self.draw(index)["objects"]["id"]) for index in range(self.num_examples)])
 
     def samples(self, shuffle_seed=None):
-        """All raw samples once, as a `tf.data.Dataset`; in an order that an int scalar `shuffle_seed` decides, if given."""
+        """All raw samples once, as a `tf.data.Dataset`, in an order that an int scalar `shuffle_seed` decides if given."""
         indices = tf.data.Dataset.range(self.num_examples)
         if shuffle_seed is not None and self.num_examples > 1:
             last = tf.constant(self.num_examples - 1, tf.int64)
@@ -139,7 +141,7 @@ class OccludedShapesSource:
             mask = shape_drawing.draw_shape(rng, image, shape, centre, radius, tilt)
             nearest[mask] = number
             masks.append(mask)
-        image += rng.normal(0, 4, (height, width, 1)).astype(np.float32)
+        image += 4.0 * rng.standard_normal((height, width, 1), np.float32)
 
         names = list(shape_drawing.SHAPES)
         semantic = (len(names) + stuff).astype(np.uint8)
@@ -154,7 +156,9 @@ class OccludedShapesSource:
             label = names.index(shape) + 1
             panoptic[shown] = len(objects) + 1
             semantic[shown] = label
-            objects.append(self._annotation(index, len(objects), label, mask, shown, nearest, number + 1, shapes[number]))
+            objects.append(
+                self._annotation(index, len(objects), label, mask, shown, nearest, number + 1, shapes[number])
+            )
         # Where a dropped instance shows a little, no stuff shows: it becomes part of nothing that is labelled.
         hidden = (nearest > 0) & (panoptic == 0)
         semantic[hidden] = 255
@@ -185,7 +189,7 @@ class OccludedShapesSource:
                 # The freest of a few places, shrunk to it where `overlap` allows none.
                 centres = rng.uniform(0.04, 0.96, (12, 2)) * (height, width)
                 room = [
-                    min([np.hypot(*(c - o)) - r for _, _, (_, o, r, _) in placed], default=np.inf) for c in centres
+                    min([math.hypot(*(c - o)) - r for _, _, (_, o, r, _) in placed], default=np.inf) for c in centres
                 ]
                 centre = centres[int(np.argmax(room))] if placed else centres[0]
                 if self.overlap == 0.0:
@@ -195,7 +199,7 @@ class OccludedShapesSource:
             centre = np.clip(centre, 2.0, (height - 2.0, width - 2.0))
             tilt = rng.uniform(-look["tilt"], look["tilt"])
             level = layer if rng.uniform() >= self.exceptions else rng.uniform(-1, len(names))
-            placed.append((level, rng.uniform(), (names[layer], tuple(centre), radius, tilt)))
+            placed.append((level, rng.uniform(), (names[layer], tuple(centre.tolist()), float(radius), tilt)))
         return [shape for _, _, shape in sorted(placed, key=lambda item: item[:2])]
 
     def _annotation(self, index, position, label, mask, shown, nearest, number, shape):
@@ -228,7 +232,7 @@ class OccludedShapesSource:
         return stacked
 
     def coco_ground_truth(self):
-        """All annotations as a COCO dict (`images`, `annotations` with RLE, `categories`), for evaluators. Draws every image."""
+        """All annotations as a COCO dict (`images`, `annotations` with RLE, `categories`). Draws every image, once."""
         return self._ground_truth
 
     @functools.cached_property

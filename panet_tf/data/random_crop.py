@@ -11,8 +11,8 @@ class RandomCrop:
     """Cuts a random window out of a training image, before it is resized.
 
     Args:
-        size: None or (height, width) in original pixels: the window's size (an image smaller than that keeps its own side);
-            tiles of microscopy or aerial images. Defaults to None.
+        size: None or (height, width) in original pixels: the window's size (an image smaller than that keeps its own
+            side); tiles of microscopy or aerial images. Defaults to None.
         relative: pair of numbers in (0, 1]: without `size`, each side of the window is a share of the image's side
             drawn uniformly from this range. Defaults to (0.5, 1.0).
         probability: how likely an image is cut at all. Defaults to 1.

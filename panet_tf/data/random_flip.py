@@ -12,10 +12,10 @@ class RandomFlip:
 
     Args:
         horizontal: probability of exchanging left and right. Defaults to 0.5.
-        vertical: probability of exchanging top and bottom, for images without an upright direction (microscopy, aerial).
-            Defaults to 0.
-        keypoint_pairs: tuple of pairs of keypoint indices that exchange their names when left and right do, as (1, 2) for the
-            two eyes of COCO's persons. Defaults to none.
+        vertical: probability of exchanging top and bottom, for images without an upright direction (microscopy,
+            aerial). Defaults to 0.
+        keypoint_pairs: tuple of pairs of keypoint indices that exchange their names when left and right do, as (1, 2)
+            for the two eyes of COCO's persons. Defaults to none.
         vertical_keypoint_pairs: the same for top and bottom. Defaults to none.
 
     Example:

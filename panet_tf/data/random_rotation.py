@@ -10,8 +10,8 @@ from panet_tf.data.flipping import flip_left_right, flip_up_down, transpose
 class RandomRotation90:
     """Turns a training image, and all that belongs to it, by 0, 90, 180 or 270 degrees, each as likely.
 
-    For images without an upright direction (microscopy, aerial). Exact: no pixel is interpolated. Together with a horizontal
-    flip it draws from all eight symmetries of the square.
+    For images without an upright direction (microscopy, aerial). Exact: no pixel is interpolated. Together with a
+    horizontal flip it draws from all eight symmetries of the square.
 
     Example:
         >>> augment = (RandomFlip(), RandomRotation90())

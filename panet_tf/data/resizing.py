@@ -46,9 +46,10 @@ def choose_canvas(size, canvases):
 def plan_window(size, noise, scale, canvas, jitter=None):
     """What part of an image is shown, and how large, on a canvas.
 
-    The whole image at `scale`, or less where the canvas does not hold it. With `jitter` (large-scale jitter, Ghiasi et al.,
-    "Simple Copy-Paste", section 3) that scale is multiplied by a random factor, and an image that now exceeds the canvas
-    is cut at random: the window is cut out of the original image, so that nothing is enlarged only to be thrown away.
+    The whole image at `scale`, or less where the canvas does not hold it. With `jitter` (large-scale jitter, Ghiasi
+    et al., "Simple Copy-Paste", section 3) that scale is multiplied by a random factor, and an image that now exceeds
+    the canvas is cut at random: the window is cut out of the original image, so that nothing is enlarged only to be
+    thrown away.
 
     Args:
         size: float32 tensor (2,), height and width of the image.
