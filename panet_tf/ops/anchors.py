@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from panet_tf.ops.fpn_level import level_stride
+
 
 def _per_level(value, levels, name):
     """The entries of `value` (a dict by level, or a sequence in the order of the levels) as a list."""
@@ -15,13 +17,6 @@ def _per_level(value, levels, name):
     if len(value) != len(levels):
         raise ValueError(f"anchors: {name} must have one entry for each level of {list(levels)}, received {value}.")
     return value
-
-
-def _default_stride(level):
-    digits = "".join(c for c in level if c.isdigit())
-    if not digits:
-        raise ValueError(f'anchors: a level without a number ("P2" has stride 4) needs `strides`, received {level!r}.')
-    return 2 ** int(digits)
 
 
 def cell_anchors(sizes, *, ratios=(0.5, 1.0, 2.0), scales_per_octave=1, rounding=False):
@@ -78,7 +73,7 @@ def anchors(
     levels = tuple(feature_sizes)
     sizes = _per_level(sizes, levels, "sizes")
     if strides is None:
-        strides = {level: _default_stride(level) for level in levels}
+        strides = {level: level_stride(level) for level in levels}
     strides = _per_level(strides, levels, "strides")
     result = {}
     for level, size, stride in zip(levels, sizes, strides):
