@@ -18,7 +18,14 @@ quickstart: $(VENV)/.installed  ## Trains, evaluates, exports, serves and draws 
 	$(BIN)/python scripts/serve_once.py --saved_model $(RUN)/saved_model --image $$(ls panet_tf/data/nuclei_mini/val/*.png | head -n 1) --output $(RUN)/served
 	@echo "[5/5] Drawing predictions for the held-out images"
 	$(BIN)/python scripts/predict.py --model $(RUN)/model.keras --gin_file quickstart.gin --input panet_tf/data/nuclei_mini/val --output $(RUN)/predictions
-	@$(BIN)/python scripts/summarize_quickstart.py --model_dir $(RUN)
+	@echo
+	@echo "Done. In $(RUN):"
+	@echo "  metrics.json            COCO box and mask AP on the held-out images"
+	@echo "  model.keras             the trained model: keras.saving.load_model after import panet_tf.models"
+	@echo "  saved_model/            for TF Serving"
+	@echo "  served/prediction.png   what the SavedModel answered for one image"
+	@echo "  predictions/            every held-out image with its predictions, and results in COCO's format"
+	@echo "  history.csv             losses and AP of training; tensorboard --logdir $(RUN) shows them"
 
 test: $(VENV)/.installed  ## Runs the test suite.
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q

@@ -23,13 +23,16 @@ class Detector(keras.Model):
         loss_names: tuple of names, in the order of the progress bar.
         loss_weights: dict from some of those names to factors. Names left out weigh 1.
         seed: int, the run's seed of everything random inside the model.
+        preprocessing: `panet_tf.data.Preprocessing` (or any serialisable object like it) that the model was trained with,
+            for the predictor and the export. `panet_tf.train` sets it. Defaults to `None`.
 
     Raises:
         ValueError: if a category lacks id or name, ids repeat, or a loss weight names no loss.
     """
 
-    def __init__(self, *, categories, loss_names, loss_weights=None, seed=0, **kwargs):
+    def __init__(self, *, categories, loss_names, loss_weights=None, seed=0, preprocessing=None, **kwargs):
         super().__init__(autocast=False, **kwargs)
+        self.preprocessing = preprocessing
         self.categories = check_categories(categories)
         self.loss_names = tuple(loss_names)
         self.loss_weights = dict(loss_weights or {})
@@ -71,6 +74,7 @@ class Detector(keras.Model):
             "categories": [dict(category) for category in self.categories],
             "loss_weights": dict(self.loss_weights),
             "seed": self.seed,
+            "preprocessing": self.preprocessing and keras.saving.serialize_keras_object(self.preprocessing),
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }

@@ -45,10 +45,8 @@ class RCNN(Detector):
         mask_pooling, mask_head: the same for masks; both or neither.
         anchor_generator, anchor_sampler, proposal_selector, roi_sampler, detection_selector: the steps between. Each
             defaults to the papers' settings.
-        loss_weights: dict from loss names (`rpn_objectness_loss`, `rpn_box_loss`, `class_loss`, `box_loss`, `mask_loss`)
-            to factors. Defaults to 1 each.
         rpn_beta, box_beta: where the smooth L1 losses of boxes turn linear. Default to Detectron's 1 / 9 and 1.
-        seed: int, the run's seed of sampling.
+        **kwargs: `loss_weights`, `seed`, `preprocessing`, `name` and `dtype` of `Detector`.
 
     Returns (of `call` and `predict`): dict of `boxes` float32 (B, D, 4), yxyx in original pixels, `scores` (B, D),
     `classes` int32 (B, D), 0 in empty slots, `masks` float32 (B, D, 28, 28), probabilities inside each box, and
@@ -94,10 +92,8 @@ class RCNN(Detector):
         proposal_selector=None,
         roi_sampler=None,
         detection_selector=None,
-        loss_weights=None,
         rpn_beta=1 / 9,
         box_beta=1.0,
-        seed=0,
         **kwargs,
     ):
         if (mask_pooling is None) != (mask_head is None):
@@ -105,7 +101,7 @@ class RCNN(Detector):
                 f"mask_pooling and mask_head come together, received mask_pooling={mask_pooling}, mask_head={mask_head}."
             )
         loss_names = BOX_LOSSES + (("mask_loss",) if mask_head is not None else ())
-        super().__init__(categories=categories, loss_names=loss_names, loss_weights=loss_weights, seed=seed, **kwargs)
+        super().__init__(categories=categories, loss_names=loss_names, **kwargs)
         self.backbone = backbone
         self.necks = list(necks)
         self.rpn_head = rpn_head

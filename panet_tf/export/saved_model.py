@@ -1,0 +1,134 @@
+"""SavedModels for TF Serving: image bytes in, boxes in original pixels out, no Python inside."""
+
+import json
+import os
+import pathlib
+
+import gin
+import keras
+import tensorflow as tf
+
+from panet_tf.ops.masks import paste_masks
+
+MASK_THRESHOLD = 0.5
+
+
+@gin.register(module="panet_tf")
+def export_saved_model(model, directory, *, preprocessing=None, version=None):
+    """Writes a model as the next version of a SavedModel, preprocessing and category ids included.
+
+    Three signatures share the weights; each takes a batch of any length whose images may differ in size:
+
+    | signature | input | output |
+    |---|---|---|
+    | `serving_default` | `image_bytes` string (B,): JPEG, PNG, GIF or BMP | the detections below |
+    | `tensors` | `images` uint8 (B, h, w, 3) RGB, one size a batch | the same |
+    | `full_masks` | `image_bytes` string (B,) | the same, with `detection_masks` uint8 (B, D, h, w) pasted at the size of the batch's largest image |
+
+    Detections: `detection_boxes` float32 (B, D, 4), yxyx in original pixels; `detection_scores` float32 (B, D), sorted;
+    `detection_classes` int64 (B, D), the data set's own ids, 0 in empty slots; `num_detections` int32 (B,);
+    `image_sizes` int32 (B, 2); and for models with masks `detection_masks` float32 (B, D, 28, 28), probabilities inside each
+    box. Names and ids of the categories lie beside the graph in `assets.extra/categories.json`.
+
+    Args:
+        model: a built detector.
+        directory: folder of the served model; versions are its numbered subfolders.
+        preprocessing: `panet_tf.data.Preprocessing`. Defaults to the one that the model was trained with.
+        version: int. Defaults to one more than the newest.
+
+    Returns:
+        `pathlib.Path` of the version's folder.
+
+    Raises:
+        ValueError: if the version exists, or the model carries no preprocessing and none is given.
+
+    Example:
+        >>> export_saved_model(model, "served/panet")
+    """
+    preprocessing = preprocessing or model.preprocessing
+    if preprocessing is None:
+        raise ValueError(
+            "an export holds its preprocessing: give preprocessing=panet_tf.data.Preprocessing(...), received None for a "
+            "model that carries none (training with panet_tf.train leaves it on the model)."
+        )
+    directory = pathlib.Path(directory)
+    versions = [int(child.name) for child in directory.glob("*") if child.name.isdigit()]
+    version = max(versions, default=0) + 1 if version is None else int(version)
+    if version in versions:
+        raise ValueError(f"a version is written once, received version={version} and found {sorted(versions)} in {directory}.")
+
+    detect = _detector(model, preprocessing)
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
+
+    def from_bytes(image_bytes):
+        return detect(image_bytes, _decode)
+
+    def full_masks(image_bytes):
+        return _with_pasted_masks(detect(image_bytes, _decode))
+
+    archive.add_endpoint("serving_default", from_bytes, [image_bytes])
+    tensors = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")
+    archive.add_endpoint("tensors", lambda images: detect(images, lambda image: image), [tensors])
+    if getattr(model, "mask_head", None) is not None:
+        archive.add_endpoint("full_masks", full_masks, [image_bytes])
+
+    # Written under another name first: a server that polls the folder never meets half a model.
+    folder, unfinished = directory / str(version), directory / f"unfinished_{version}"
+    archive.write_out(str(unfinished), verbose=False)
+    extra = unfinished / "assets.extra"
+    extra.mkdir(exist_ok=True)
+    (extra / "categories.json").write_text(json.dumps([dict(item) for item in model.categories], indent=1))
+    os.replace(unfinished, folder)
+    return folder
+
+
+def _detector(model, preprocessing):
+    """Function from a batch of images (and how to read one) to detections in the data set's terms."""
+    ids = tf.constant([0] + [category["id"] for category in model.categories], tf.int64)
+
+    def on_canvas(batch, read, canvas):
+        specs = {key: tf.TensorSpec((2,), tf.float32) for key in ("image_sizes", "original_sizes", "scales", "offsets")}
+        specs["images"] = tf.TensorSpec((*canvas, 3), tf.float32)
+        inputs = tf.map_fn(lambda item: preprocessing(read(item), canvas), batch, fn_output_signature=specs)
+        found = model(inputs, training=False)
+        outputs = {
+            "detection_boxes": found["boxes"],
+            "detection_scores": found["scores"],
+            "detection_classes": tf.gather(ids, found["classes"]),
+            "num_detections": found["num_detections"],
+            "image_sizes": tf.cast(inputs["original_sizes"], tf.int32),
+        }
+        if "masks" in found:
+            outputs["detection_masks"] = found["masks"]
+        return outputs
+
+    def detect(batch, read):
+        canvases = preprocessing.canvases
+        if len(canvases) == 1:
+            return on_canvas(batch, read, canvases[0])
+        resized = tf.map_fn(
+            lambda item: preprocessing.resized(tf.shape(read(item))[:2]), batch, fn_output_signature=tf.float32
+        )
+        branches = [lambda canvas=canvas: on_canvas(batch, read, canvas) for canvas in canvases]
+        return tf.switch_case(tf.cast(preprocessing.canvas_index(resized), tf.int32), branches)
+
+    return detect
+
+
+def _decode(contents):
+    image = tf.io.decode_image(contents, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def _with_pasted_masks(outputs):
+    """Detections whose masks cover whole images: 0 or 1 in uint8, zero outside an image smaller than the batch's largest."""
+    size = tf.reduce_max(outputs["image_sizes"], axis=0)
+
+    def paste(item):
+        masks, boxes = item
+        return tf.cast(paste_masks(masks, boxes, size) >= MASK_THRESHOLD, tf.uint8)
+
+    inputs = (outputs["detection_masks"], outputs["detection_boxes"])
+    return {**outputs, "detection_masks": tf.map_fn(paste, inputs, fn_output_signature=tf.uint8)}
