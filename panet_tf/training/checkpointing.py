@@ -1,0 +1,136 @@
+"""Checkpoints from which a killed run goes on as if nothing had happened."""
+
+import json
+import pathlib
+import shutil
+
+import gin
+import h5py
+import keras
+
+from panet_tf.training.atomic_write import remove_partial_files, write_atomically
+
+MONITORS = ("val_segm/AP", "val_bbox/AP")  # tried in this order when none is named
+
+
+@gin.register(module="panet_tf")
+class Checkpointing(keras.callbacks.Callback):
+    """Writes weights, optimizer and counters into one file at the end of every epoch, and restores them.
+
+    `epoch_000012.weights.h5` is an ordinary Keras weights file (`model.load_weights` reads it) with the counters in
+    an attribute of its root, so weights and counters can never disagree. It is written beside its place and moved there
+    in one step: `kill -9` at any moment leaves the checkpoints before it whole. `best.weights.h5` is a copy of the one with
+    the best monitored value.
+
+    Place it after the callbacks that add to the logs: it reads `step` and `minutes` (from `RunControl`) and the
+    monitored value there.
+
+    Args:
+        folder: path of the checkpoints.
+        keep: int, how many of the last checkpoints stay. Defaults to 3.
+        monitor: key of the logs whose highest value marks the best; `None` (default) takes mask AP, or box AP where there
+            are no masks. Nothing is the best while the key is missing.
+
+    Raises:
+        ValueError: when `keep` is below 1.
+
+    Example:
+        >>> checkpointing = Checkpointing("run/checkpoints")
+        >>> state = checkpointing.restore(model)  # None, or {"epoch": 12, "step": 1200, ...}
+        >>> model.fit(..., initial_epoch=state["epoch"] if state else 0, callbacks=[checkpointing])
+    """
+
+    def __init__(self, folder, *, keep=3, monitor=None):
+        super().__init__()
+        if keep < 1:
+            raise ValueError(f"keep must be at least 1, received {keep}.")
+        self.folder = pathlib.Path(folder)
+        self.keep = keep
+        self.monitor = monitor
+        self.best = None
+
+    @property
+    def best_path(self):
+        """Path of the best checkpoint; the file exists once the monitored value was seen."""
+        return self.folder / "best.weights.h5"
+
+    def paths(self):
+        """Paths of the checkpoints that are there, oldest first."""
+        return sorted(self.folder.glob("epoch_*.weights.h5"))
+
+    def restore(self, model):
+        """Loads the newest checkpoint that can be read into a compiled model.
+
+        Args:
+            model: compiled `keras.Model`, built; call it inside the strategy's scope.
+
+        Returns:
+            dict with `epoch`, `step`, `minutes`, `best`, or `None` when there is no checkpoint.
+
+        Raises:
+            ValueError: when the checkpoint is of another model or optimizer.
+        """
+        remove_partial_files(self.folder)
+        for path in reversed(self.paths()):
+            state = read_state(path)
+            if state is None:
+                print(f"{path} is not a whole checkpoint: skipped, the one before it is tried.")
+                continue
+            load_checkpoint(model, path, state)
+            self.best = state["best"]
+            return state
+        return None
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        monitor = self.monitor or next((name for name in MONITORS if name in logs), None)
+        value = logs.get(monitor)
+        improved = value is not None and (self.best is None or value > self.best)
+        if improved:
+            self.best = float(value)
+        state = {
+            "epoch": epoch + 1,
+            "step": int(logs.get("step", 0)),
+            "minutes": float(logs.get("minutes", 0.0)),
+            "best": self.best,
+            "iterations": int(self.model.optimizer.iterations),
+        }
+        path = self.folder / f"epoch_{epoch + 1:06d}.weights.h5"
+        write_atomically(path, lambda partial: save_checkpoint(self.model, partial, state))
+        if improved:
+            write_atomically(self.best_path, lambda partial: shutil.copyfile(path, partial))
+        for old in self.paths()[: -self.keep]:
+            old.unlink()
+
+
+def save_checkpoint(model, path, state):
+    """Writes a Keras weights file of model and optimizer with the counters in its root's attributes."""
+    model.save_weights(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["panet_tf"] = json.dumps(state)
+
+
+def read_state(path):
+    """Counters of a checkpoint, or `None` for a file that is not a whole one."""
+    try:
+        with h5py.File(path, "r") as file:
+            return json.loads(file.attrs["panet_tf"])
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def load_checkpoint(model, path, state):
+    """Loads weights and optimizer, and checks that the optimizer was really restored: Keras only warns when it was not."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    try:
+        model.load_weights(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} was written by another model. Give the new run its own model_dir, or restore the old configuration. {error}"
+        ) from error
+    if int(model.optimizer.iterations) != state["iterations"]:
+        raise ValueError(
+            f"{path} was written with another optimizer ({state['iterations']} updates, read as "
+            f"{int(model.optimizer.iterations)}). Give the new run its own model_dir, or restore the old optimizer."
+        )

@@ -1,0 +1,148 @@
+"""Metrics of a model on a data set."""
+
+import sys
+import time
+
+import gin
+import keras
+import numpy as np
+
+from panet_tf.evaluation.coco_evaluator import CocoEvaluator
+
+
+@gin.register(module="panet_tf")
+def evaluate(model, data, *, evaluators=None, max_images=None, verbose="auto"):
+    """Predicts a data set batch by batch and gives the metrics; nothing but the evaluators' own results is kept.
+
+    Args:
+        model: `keras.Model` that predicts the dict of `panet_tf.models.RCNN`, or the path of a `.keras` file.
+        data: `panet_tf.data.DetectionData` made for evaluation (or anything with `dataset()`, `categories`,
+            `num_examples` and `source.coco_ground_truth()`).
+        evaluators: tuple of evaluators (`update`, `result`, `reset`), or of functions of `ground_truth` and
+            `max_detections` that make them. `None` (default) is `CocoEvaluator` for boxes and, where the model predicts them,
+            masks.
+        max_images: int or `None`, how many images to look at, for a quick check; the metrics are then of those images.
+        verbose: `"auto"` prints progress (a bar in a terminal, else a line now and then), `False` nothing.
+
+    Returns:
+        dict from names like `"segm/AP"` to floats.
+
+    Raises:
+        ValueError: when the model's categories are not those of the data, or an image comes twice.
+
+    Example:
+        >>> evaluate("run/model.keras", eval_data)["segm/AP50"]
+        0.71
+    """
+    if not isinstance(model, keras.Model):
+        model = keras.saving.load_model(model, compile=False)
+    check_categories_match(model, data)
+    if evaluators is not None:
+        evaluators = [make_evaluator(evaluator, model, data) for evaluator in evaluators]
+        for evaluator in evaluators:
+            evaluator.reset()
+    total = data.num_examples if max_images is None else min(max_images, data.num_examples)
+    progress = _Progress(total, verbose)
+    seen = 0
+    for outputs in predictions(model, data.dataset()):
+        if evaluators is None:
+            evaluators = [default_evaluator(outputs, model, data)]
+        for evaluator in evaluators:
+            evaluator.update(outputs)
+        seen += int(np.sum(outputs["image_ids"] >= 0))
+        progress.at(seen)
+        if seen >= total:
+            break
+    started = time.monotonic()
+    partial = {"seen_only": True} if seen < data.num_examples else {}
+    results = {}
+    for evaluator in evaluators or ():
+        results.update(evaluator.result(**partial))
+    progress.done(time.monotonic() - started)
+    return results
+
+
+def predictions(model, dataset):
+    """Yields the predictions of each batch as NumPy arrays, float32 where the model computes in less.
+
+    `Model.predict` would hold the masks of the whole data set, and `predict_on_batch` gives every replica the whole batch.
+
+    Args:
+        model: `keras.Model`, compiled or not.
+        dataset: `tf.data.Dataset` of input dicts of static batch size.
+    """
+    model.make_predict_function()
+    for batch in model.distribute_strategy.experimental_distribute_dataset(dataset):
+        outputs = model.predict_function([(batch,)])
+        yield {name: _array(value) for name, value in outputs.items()}
+
+
+def default_evaluator(outputs, model, data):
+    """`CocoEvaluator` for what a model's predictions hold."""
+    metrics = ("bbox", "segm") if "masks" in outputs else ("bbox",)
+    return CocoEvaluator(data.source.coco_ground_truth(), metrics=metrics, **_max_detections(model))
+
+
+def make_evaluator(evaluator, model, data):
+    """An evaluator as it is, or made by a function of the ground truth."""
+    if hasattr(evaluator, "update") and not isinstance(evaluator, type):
+        return evaluator
+    return evaluator(ground_truth=data.source.coco_ground_truth(), **_max_detections(model))
+
+
+def _max_detections(model):
+    number = getattr(model, "max_detections", None)
+    return {} if number is None else {"max_detections": number}
+
+
+def check_categories_match(model, data):
+    """Refuses a model whose class k is another category than the data's class k.
+
+    Args:
+        model: anything; one without `categories` is not checked.
+        data: object with `categories`, a sequence of dicts with `id` and `name`.
+
+    Raises:
+        ValueError: naming the first difference.
+    """
+    if getattr(model, "categories", None) is None:
+        return
+    ours = [(category["id"], category.get("name")) for category in model.categories]
+    theirs = [(category["id"], category.get("name")) for category in data.categories]
+    if ours == theirs:
+        return
+    difference = next((pair for pair in zip(ours, theirs) if pair[0] != pair[1]), (f"{len(ours)}", f"{len(theirs)}"))
+    raise ValueError(
+        "The model and the data must have the same categories in the same order (id, name); the first difference is "
+        f"{difference[0]} in the model and {difference[1]} in the data."
+    )
+
+
+def _array(value):
+    value = np.asarray(value)
+    return value.astype("float32") if value.dtype.kind == "V" or value.dtype.name in ("bfloat16", "float16") else value
+
+
+class _Progress:
+    """A bar in a terminal, lines elsewhere."""
+
+    def __init__(self, total, verbose, seconds=30.0):
+        self.total, self.seconds = total, seconds
+        self.start = self.last = time.monotonic()
+        self.bar = None
+        self.silent = not verbose
+        if verbose and sys.stdout.isatty():
+            self.bar = keras.utils.Progbar(total, unit_name="image")
+
+    def at(self, seen):
+        if self.bar is not None:
+            self.bar.update(seen)
+        elif not self.silent and time.monotonic() - self.last > self.seconds:
+            self.last = time.monotonic()
+            left = (self.last - self.start) / seen * (self.total - seen)
+            print(f"evaluated {seen}/{self.total} images, about {left / 60:.1f} min left", flush=True)
+
+    def done(self, metric_seconds):
+        if not self.silent:
+            spent = time.monotonic() - self.start - metric_seconds
+            print(f"evaluated {self.total} images in {spent:.0f} s, metrics in {metric_seconds:.0f} s", flush=True)

@@ -1,0 +1,272 @@
+"""One function from a configuration to a trained model."""
+
+import difflib
+import json
+import math
+import pathlib
+import sys
+import warnings
+
+import gin
+import keras
+import numpy as np
+import tensorflow as tf
+
+from panet_tf.training.atomic_write import write_atomically
+from panet_tf.training.checkpointing import Checkpointing
+from panet_tf.training.evaluate import check_categories_match
+from panet_tf.training.evaluation_callback import EvaluationCallback
+from panet_tf.training.history_file import HistoryFile
+from panet_tf.training.operative_config import OperativeConfig
+from panet_tf.training.prediction_images import PredictionImages
+from panet_tf.training.progress_lines import ProgressLines
+from panet_tf.training.run_control import RunControl
+from panet_tf.training.sgd import SGD
+from panet_tf.training.strategies import check_strategy, make_strategy
+from panet_tf.training.tensorboard_logs import TensorBoardLogs
+
+
+@gin.register(module="panet_tf")
+def train(
+    *,
+    model,
+    train_data,
+    model_dir,
+    steps,
+    steps_per_epoch=None,
+    optimizer=None,
+    eval_data=None,
+    evaluators=None,
+    evaluate_every=1,
+    validation_losses=False,
+    prediction_images=4,
+    strategy="one_device",
+    devices=None,
+    dtype_policy="float32",
+    jit_compile=False,
+    seed=0,
+    deterministic=False,
+    initial_weights=None,
+    monitor=None,
+    keep_checkpoints=3,
+    final_weights="last",
+    max_minutes=None,
+    callbacks=(),
+    verbose="auto",
+):
+    """Trains a model, evaluates it on the way, and leaves everything in `model_dir`.
+
+    Run it again with the same `model_dir` and it continues after the last finished epoch, on the data that would have
+    come next; it ends where the uninterrupted run ends. With nothing left to do it only restores the model. What was
+    configured differently the last time is printed.
+
+    `model_dir` holds `model.keras` (written at the end), `checkpoints/` (weights, optimizer and counters; the last few and
+    the best), `history.csv`, `metrics.json` (the last row and the best AP), `logs/` (TensorBoard: losses, AP, learning rate,
+    images of predictions beside the ground truth), `images/`, `operative_config.gin` and `run.json`.
+
+    Args:
+        model: function of `categories` that makes the model, called inside the strategy's scope after seed and dtype policy
+            are set (`panet_tf.models.panet`, a gin reference `@panet`, `functools.partial(panet, norm="group")`); or a
+            built `keras.Model`.
+        train_data: `panet_tf.data.DetectionData` made for training: `categories`, `batch_size`, and `dataset(step=k)`,
+            which goes on where step k would be.
+        model_dir: path of the run's folder.
+        steps: int, training batches of the whole run.
+        steps_per_epoch: int, batches between evaluations and checkpoints; a kill loses at most that many. Defaults to a
+            twentieth of `steps`. An epoch here is not a pass over the data.
+        optimizer: function without arguments that makes the optimizer (`@panet_tf.SGD`), or an optimizer, rebuilt from its
+            config. Defaults to `panet_tf.training.SGD()`, or the one that a built model was compiled with.
+        eval_data: `DetectionData` made for evaluation, or `None` for no AP.
+        evaluators: as in `panet_tf.training.evaluate`. Defaults to COCO's for boxes and masks.
+        evaluate_every: int, epochs between evaluations. Defaults to 1.
+        validation_losses: bool, also compute the losses on `eval_data` every epoch. Defaults to `False`.
+        prediction_images: int, how many images of `eval_data` to draw at every evaluation. Defaults to 4.
+        strategy, devices: as in `make_strategy`. Defaults to `"one_device"`.
+        dtype_policy: str, e.g. `"mixed_bfloat16"`. Defaults to `"float32"`. For a model made by a function.
+        jit_compile: bool, compile the train step with XLA. Defaults to `False`.
+        seed: int of weights and everything random in Keras; data and model have their own `seed`. Defaults to 0.
+        deterministic: bool, ask TensorFlow for reproducible kernels (slower; stays on in this process). Defaults to `False`.
+        initial_weights: path of a `.keras` or `.weights.h5` file to start from; layers that do not fit (heads of other
+            classes) are left as they are and listed. Not read on resumption.
+        monitor: key of the logs whose highest value marks the best checkpoint. Defaults to mask AP, or box AP.
+        keep_checkpoints: int. Defaults to 3.
+        final_weights: `"last"` or `"best"`, what `model.keras` and the returned model hold. Defaults to `"last"`.
+        max_minutes: float or `None`, end the run cleanly after this much time, whatever `steps` says.
+        callbacks: tuple of `keras.callbacks.Callback`, run after the evaluation and before the checkpoint.
+        verbose: `"auto"` (a bar in a terminal, else a line now and then), `True` for the bar, `False` for nothing.
+
+    Returns:
+        The trained `keras.Model`; `model.history` is this call's, `history.csv` the whole run's.
+
+    Raises:
+        ValueError: for arguments that cannot work together, before the first step.
+        FloatingPointError: when the loss is not finite.
+
+    Example:
+        >>> train(model=panet, train_data=train_data, eval_data=eval_data, model_dir="run", steps=9000,
+        ...       optimizer=SGD(WarmupStepDecay(batch_size=4, boundaries=(6000, 8000), scale_steps=False)))
+    """
+    if steps < 1 or (steps_per_epoch is not None and steps_per_epoch < 1):
+        raise ValueError(f"steps and steps_per_epoch must be at least 1, received {steps} and {steps_per_epoch}.")
+    if final_weights not in ("last", "best"):
+        raise ValueError(f'final_weights must be "last" or "best", received {final_weights!r}.')
+    steps_per_epoch = min(steps, steps_per_epoch or math.ceil(steps / 20))
+    model_dir = pathlib.Path(model_dir)
+    strategy = make_strategy(strategy, devices)
+    check_strategy(strategy, jit_compile=jit_compile, batch_size=getattr(train_data, "batch_size", None))
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    checkpointing = Checkpointing(model_dir / "checkpoints", keep=keep_checkpoints, monitor=monitor)
+    with strategy.scope():
+        model = _make_model(model, train_data, strategy, dtype_policy, seed)
+        if initial_weights is not None and not checkpointing.paths():
+            load_initial_weights(model, initial_weights)  # before compile: a file's optimizer is not wanted
+        _compile(model, optimizer, jit_compile)
+        state = checkpointing.restore(model)
+    for data in (train_data, eval_data):
+        if data is not None:
+            check_categories_match(model, data)
+    if eval_data is None and final_weights == "best":
+        raise ValueError('final_weights="best" needs eval_data, which is None.')
+    state = state or {"epoch": 0, "step": 0, "minutes": 0.0}
+    arguments = dict(steps=steps, steps_per_epoch=steps_per_epoch, seed=seed, dtype_policy=dtype_policy)
+    arguments |= dict(jit_compile=jit_compile, max_minutes=max_minutes, replicas=strategy.num_replicas_in_sync)
+    _record_run(model_dir / "run.json", model, train_data, arguments, resumed=bool(state["step"]), verbose=verbose)
+    control = RunControl(
+        steps, start_step=state["step"], max_minutes=max_minutes, start_minutes=state["minutes"]
+    )
+    if not control.finished:
+        if verbose and state["step"]:
+            print(f"Continuing {model_dir} after epoch {state['epoch']}, step {state['step']} of {steps}.")
+        bar = verbose is True or (verbose == "auto" and sys.stdout.isatty())
+        evaluation = []
+        if eval_data is not None:
+            evaluation.append(
+                EvaluationCallback(eval_data, evaluators=evaluators, every=evaluate_every, verbose=verbose)
+            )
+            if prediction_images:
+                evaluation.append(PredictionImages(eval_data, model_dir, count=prediction_images, every=evaluate_every))
+        history = HistoryFile(model_dir / "history.csv", start_epoch=state["epoch"])
+        model.fit(
+            train_data.dataset(step=state["step"]),
+            epochs=state["epoch"] + math.ceil((steps - state["step"]) / steps_per_epoch),
+            initial_epoch=state["epoch"],
+            steps_per_epoch=steps_per_epoch,
+            shuffle=False,  # the data set does that; Keras warns otherwise
+            validation_data=eval_data.dataset() if eval_data is not None and validation_losses else None,
+            verbose=1 if bar else 0,
+            callbacks=[
+                control,
+                *evaluation,
+                *callbacks,
+                OperativeConfig(model_dir, model_dir / "logs"),
+                TensorBoardLogs(model_dir / "logs"),
+                history,
+                checkpointing,  # last: what it has written is whole, logs and history included
+                *([ProgressLines(control, seconds=None if bar else 30.0)] if verbose else []),
+            ],
+        )
+        metrics = {**history.rows[-1], "best": checkpointing.best}
+        write_atomically(model_dir / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    elif verbose:
+        print(f"{model_dir} is finished: step {state['step']} of {steps}, {state['minutes']:.1f} min. Nothing to do.")
+    if final_weights == "best" and checkpointing.best_path.exists():
+        model.load_weights(checkpointing.best_path)
+    write_atomically(model_dir / "model.keras", model.save)
+    return model
+
+
+def _make_model(model, train_data, strategy, dtype_policy, seed):
+    """The built model, made by a function inside the scope or taken as it is."""
+    if isinstance(model, keras.Model):
+        if strategy.num_replicas_in_sync > 1 and model.distribute_strategy is not strategy:
+            raise ValueError(
+                "A built model must have been built in the scope of the strategy that trains it. Give train() a function of "
+                f"`categories` that builds it, or the strategy object itself; received {model.name} and {strategy}."
+            )
+        return model
+    previous = keras.config.dtype_policy()
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(dtype_policy)
+    try:
+        return model(categories=train_data.categories)
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+def _compile(model, optimizer, jit_compile):
+    """Compiles the model with an optimizer made in the current scope, and creates the optimizer's variables."""
+    if optimizer is None and model.compiled:
+        optimizer = model.optimizer
+    elif optimizer is None:
+        optimizer = SGD()
+    elif isinstance(optimizer, keras.optimizers.Optimizer):
+        optimizer = type(optimizer).from_config(optimizer.get_config())  # its variables belong to another scope
+    elif callable(optimizer):
+        optimizer = optimizer()
+    model.compile(optimizer=optimizer, jit_compile=jit_compile)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def load_initial_weights(model, path):
+    """Loads what fits of a weights file and prints what does not.
+
+    Args:
+        model: built `keras.Model`.
+        path: of a `.keras` or `.weights.h5` file of a model with the same parts.
+
+    Returns:
+        Tuple of str, the paths of variables that kept their values.
+    """
+    floats = [variable for variable in model.weights if keras.backend.is_float_dtype(variable.dtype)]
+    before = [variable.numpy() for variable in floats]
+    for variable, value in zip(floats, before):
+        variable.assign(np.full_like(value, np.nan))  # what is still NaN after loading was not in the file
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns about each layer; the line below says it once
+        model.load_weights(path, skip_mismatch=True)
+    kept = []
+    for variable, value in zip(floats, before):
+        if np.isnan(variable.numpy()).all() and value.size:
+            variable.assign(value)
+            kept.append(variable.path)
+    if kept:
+        names = ", ".join(kept[:12]) + (", ..." if len(kept) > 12 else "")
+        print(f"{path}: {len(kept)} of {len(floats)} variables kept their initial values: {names}")
+    return tuple(kept)
+
+
+def _record_run(path, model, train_data, arguments, *, resumed, verbose):
+    """Writes what this run is made of, and says what differs from the last time."""
+    record = {
+        "arguments": arguments,
+        "model": keras.saving.serialize_keras_object(model)["config"],
+        "optimizer": keras.saving.serialize_keras_object(model.optimizer)["config"],
+        "data": {"batch_size": getattr(train_data, "batch_size", None), "seed": getattr(train_data, "seed", None)},
+        "gin": gin.config_str().splitlines(),
+    }
+    text = json.dumps(record, indent=1, default=str)
+    if resumed and path.exists() and verbose:
+        for line in differences(json.loads(path.read_text(encoding="utf-8")), json.loads(text)):
+            print(f"Changed since this run was started: {line}")
+    write_atomically(path, text)
+
+
+def differences(old, new, name=""):
+    """Lines that say what differs between two trees of JSON values.
+
+    Args:
+        old, new: values as `json.loads` gives them.
+        name: path of the values, for the lines.
+
+    Returns:
+        List of str, e.g. `["arguments.steps: 100 -> 200"]`.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [key for key in dict.fromkeys([*old, *new]) if key != "name"]  # Keras numbers names through a process
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{name}.{key}".strip("."))]
+    if name == "gin":
+        changed = difflib.unified_diff(old or [], new or [], lineterm="", n=0)
+        return [f"gin {line}" for line in changed if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    return [] if old == new else [f"{name}: {old} -> {new}"]
