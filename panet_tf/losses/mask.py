@@ -1,0 +1,36 @@
+"""Loss of a mask head."""
+
+import gin
+import tensorflow as tf
+
+from panet_tf.losses.counting import loss_count, masked_sum
+
+
+@gin.register(module="panet_tf")
+def mask_loss(logits, targets, weights, *, normalizer="pixels"):
+    """Binary cross-entropy of the objects' masks, each in its true class alone (Mask R-CNN, section 3).
+
+    Args:
+        logits: float (B, R, S, S), of each region's true class.
+        targets: float (B, R, S, S), 0 to 1.
+        weights: float (B, R), 1 for objects, 0 for background and padding; values between weigh a region.
+        normalizer: what the sum is divided by: `"pixels"`, the weights' sum times S * S; `"regions"`, the weights'
+            sum; or a number per image that has any weight. Defaults to `"pixels"`, as in all reference programs.
+
+    Returns:
+        (sum, count), float32 scalars.
+
+    Raises:
+        ValueError: for an unknown normalizer.
+
+    Example:
+        >>> total, count = mask_loss(logits, targets, tf.cast(classes > 0, tf.float32))
+    """
+    weights = tf.stop_gradient(tf.cast(weights, tf.float32))
+    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(
+        tf.stop_gradient(tf.cast(targets, tf.float32)), tf.cast(logits, tf.float32)
+    )
+    regions = tf.reduce_sum(weights)
+    pixels = regions * tf.cast(tf.reduce_prod(tf.shape(logits)[2:]), tf.float32)
+    total = masked_sum(weights[..., None, None] > 0, cross_entropy * weights[..., None, None])
+    return total, loss_count(normalizer, tf.where(weights > 0, 0, -1), pixels=pixels, regions=regions)
