@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from panet_tf.data.mask_grids import GRID_SIZE
 from panet_tf.data.pad import STRIDE
 
 
@@ -72,3 +73,32 @@ def pad_to_canvas(image, canvas):
     """Pads an image (h, w, 3) with zeros at the bottom and the right to an int32 (2,) canvas."""
     missing = canvas - tf.shape(image)[:2]
     return tf.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)])
+
+
+def padding_example(canvas, slots, num_keypoints=None):
+    """What fills a place without an image: zeros all over the canvas, no instances, and the id -1.
+
+    Args:
+        canvas: int32 tensor (2,), height and width.
+        slots: int, annotation slots.
+        num_keypoints: None or int: without or with `keypoints`.
+
+    Returns:
+        Dict of tensors, the keys of a batch.
+    """
+    size = tf.cast(canvas, tf.float32)
+    example = {
+        "images": tf.zeros(tf.concat([canvas, (3,)], axis=0)),
+        "image_sizes": size,
+        "original_sizes": size,
+        "scales": tf.ones(2),  # Divided by, so not zero.
+        "offsets": tf.zeros(2),
+        "image_ids": tf.constant(-1, tf.int64),
+        "boxes": tf.zeros((slots, 4)),
+        "classes": tf.zeros((slots,), tf.int32),
+        "is_crowd": tf.zeros((slots,), tf.bool),
+        "masks": tf.zeros((slots, GRID_SIZE, GRID_SIZE), tf.uint8),
+    }
+    if num_keypoints is not None:
+        example["keypoints"] = tf.zeros((slots, num_keypoints, 3))
+    return example

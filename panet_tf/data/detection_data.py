@@ -11,10 +11,11 @@ from panet_tf.data.batching import (
     group_by_canvas,
     pad_instances,
     pad_to_canvas,
+    padding_example,
     random_subset,
 )
 from panet_tf.data.cropping import crop_sample
-from panet_tf.data.mask_grids import GRID_SIZE, unpack_masks
+from panet_tf.data.raw_samples import blank, checked, to_sample
 from panet_tf.data.resizing import choose_canvas, plan_window, resize_sample, resize_scale, rounded
 
 PREFETCHED_BATCHES = 2  # A batch of 16 images of 800 x 1344 is 200 MB, so tf.data does not choose this number.
@@ -29,10 +30,8 @@ class DetectionData:
       `num_examples`: int;
       `image_sizes`: int array (num_examples, 2), height and width of each image;
       `num_objects`: int array (num_examples,), annotations that are not crowds;
-      `sample(index)`: int64 scalar tensor -> one raw sample, a dict of tensors, called inside the graph.
-    A raw sample is {"image": uint8 (h, w, 3), "image_id": int64, "objects": {"box": float32 (n, 4) yxyx in pixels,
-    "class": int32 (n,), "is_crowd": bool (n,), "mask": uint8 (n, 112, 14), "keypoints": float32 (n, J, 3) of y, x,
-    visibility, optional}}; what else it holds is left alone. An image that cannot be read has the id -1 and becomes a
+      `sample(index)`: int64 scalar tensor -> one raw sample (see `raw_samples`), called inside the graph.
+    An image that cannot be read has the id -1 and becomes a
     padding image. A source that cannot be read at random places may have `samples(shuffle_seed)` instead, a
     `tf.data.Dataset` of raw samples; resuming such a source reads again what was seen.
 
@@ -134,6 +133,8 @@ class DetectionData:
         sides = [side for side in (*self.short_sides, self.long_side) if side is not None]
         if not self.short_sides or any(side < 1 for side in sides) or (None in self.short_sides[1:]):
             raise ValueError(f"sides must be positive, received {self.short_sides} and {self.long_side}.")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"`seed` must be an integer from 0 to 2**31 - 1, received {self.seed}.")
         if min(self.std) <= 0:
             raise ValueError(f"`std` must be positive, received {self.std}.")
         if self.scale_jitter is not None and not 0 < self.scale_jitter[0] <= self.scale_jitter[1]:
@@ -177,9 +178,9 @@ class DetectionData:
         skipped = step * self.batch_size
         if self._random_access:
             first = 0 if several or not self.training else skipped
-            probe = tf.data.Dataset.range(1).map(lambda index: _needed(self.source.sample(index)))
+            probe = tf.data.Dataset.range(1).map(lambda index: checked(self.source.sample(index)))
             self._sample_spec = probe.element_spec
-            records = self._positions(first).map(self._record)
+            records = self._records(first)
         else:
             first = 0
             records = self._sequential()
@@ -192,7 +193,7 @@ class DetectionData:
             spec = records.element_spec
 
             def padding(canvas):
-                return {**tf.nest.map_structure(_blank, spec), "canvas": canvas}
+                return {**tf.nest.map_structure(blank, spec), "canvas": canvas}
 
         records = group_by_canvas(records, self.batch_size, len(self.canvases), padding)
         records = records.skip(skipped - first)
@@ -209,21 +210,20 @@ class DetectionData:
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         return batches.with_options(options)
 
-    def _positions(self, first):
-        last = np.iinfo(np.int64).max if self.training else self.num_examples
-        return tf.data.Dataset.range(first, last)
+    def _records(self, first):
+        """From image `first` of the run on: which image each is, and its size, all that is known before it is read."""
+        sizes = tf.constant(self.source.image_sizes, tf.float32)
 
-    def _record(self, position):
-        """A position in the run -> which image that is, and its size: all that is known before it is read."""
-        count = self.num_examples
-        epoch, rank = position // count, position % count
-        if self.training and count > 1:
-            rank = tf.random.experimental.index_shuffle(
-                rank, tf.stack([self.seed, tf.cast(epoch, tf.int32), 1]), tf.constant(count - 1, tf.int64)
-            )
-        index = tf.gather(tf.constant(self._indices, tf.int64), rank)
-        size = tf.gather(tf.constant(self.source.image_sizes, tf.float32), index)
-        return {"epoch": epoch, "identity": index, "size": size}
+        def epoch_records(epoch):
+            order = tf.constant(self._indices, tf.int64)
+            if self.training:
+                order = tf.random.experimental.stateless_shuffle(order, tf.random.fold_in((self.seed, 1), epoch))
+            order = tf.data.Dataset.from_tensor_slices(order)
+            return order.map(lambda index: {"epoch": epoch, "identity": index, "size": tf.gather(sizes, index)})
+
+        first_epoch, seen = divmod(first, self.num_examples)
+        last_epoch = np.iinfo(np.int64).max if self.training else 1
+        return tf.data.Dataset.range(first_epoch, last_epoch).flat_map(epoch_records).skip(seen)
 
     def _sequential(self):
         """Records that already hold their samples, from a source without random access."""
@@ -238,7 +238,7 @@ class DetectionData:
                     "epoch": epoch,
                     "identity": tf.cast(sample["image_id"], tf.int64),
                     "size": tf.cast(tf.shape(sample["image"])[:2], tf.float32),
-                    "sample": _needed(sample),
+                    "sample": checked(sample),
                 }
             )
 
@@ -279,32 +279,25 @@ class DetectionData:
         if self._random_access:
             sample = tf.cond(
                 identity >= 0,
-                lambda: _needed(self.source.sample(identity)),
-                lambda: tf.nest.map_structure(_blank, self._sample_spec),
+                lambda: checked(self.source.sample(identity)),
+                lambda: tf.nest.map_structure(blank, self._sample_spec),
             )
         else:
             sample = record["sample"]
+        num_keypoints = sample["objects"]["keypoints"].shape[1] if "keypoints" in sample["objects"] else None
         # The same branch serves the padding of the last batch and an image that cannot be read.
         usable = tf.logical_and(identity >= 0, sample["image_id"] >= 0)
         example = tf.cond(
-            usable, lambda: self._shown(record, sample, canvas), lambda: self._padding_example(sample, canvas)
+            usable,
+            lambda: self._shown(record, sample, canvas),
+            lambda: padding_example(canvas, self.max_instances, num_keypoints),
         )
         sides = self.canvases[0] if len(self.canvases) == 1 else (None, None)
         example["images"] = tf.ensure_shape(example["images"], (*sides, 3))
         return example
 
     def _shown(self, record, raw, canvas):
-        objects = raw["objects"]
-        sample = {
-            "image": raw["image"],
-            "boxes": objects["box"],
-            "classes": objects["class"],
-            "is_crowd": objects["is_crowd"],
-            "masks": unpack_masks(objects["mask"]),
-            "offset": tf.zeros(2),
-        }
-        if "keypoints" in objects:
-            sample["keypoints"] = objects["keypoints"]
+        sample = to_sample(raw)
         original_size = tf.cast(tf.shape(raw["image"])[:2], tf.float32)
         for augmentation, key in zip(self.augment, self._augment_keys(record)):
             sample = augmentation(sample, key)
@@ -354,48 +347,3 @@ class DetectionData:
             return count
 
         return tf.ensure_shape(tf.numpy_function(add, [count], tf.int32), ())
-
-    def _padding_example(self, sample, canvas):
-        """An image of zeros that fills the canvas, without instances and with the id -1."""
-        instances = {
-            "boxes": tf.zeros((self.max_instances, 4)),
-            "classes": tf.zeros((self.max_instances,), tf.int32),
-            "is_crowd": tf.zeros((self.max_instances,), tf.bool),
-            "masks": tf.zeros((self.max_instances, GRID_SIZE, GRID_SIZE), tf.uint8),
-        }
-        if "keypoints" in sample["objects"]:
-            instances["keypoints"] = tf.zeros((self.max_instances, *sample["objects"]["keypoints"].shape[1:]))
-        size = tf.cast(canvas, tf.float32)
-        return {
-            "images": tf.zeros(tf.concat([canvas, (3,)], axis=0)),
-            "image_sizes": size,
-            "original_sizes": size,
-            "scales": tf.ones(2),  # Divided by, so not zero.
-            "offsets": tf.zeros(2),
-            "image_ids": tf.constant(-1, tf.int64),
-            **instances,
-        }
-
-
-def _needed(raw):
-    """The part of a raw sample that training and prediction use, with its dtypes and ranks made sure of."""
-    objects = raw["objects"]
-    kept = {
-        "box": tf.ensure_shape(tf.cast(objects["box"], tf.float32), (None, 4)),
-        "class": tf.ensure_shape(tf.cast(objects["class"], tf.int32), (None,)),
-        "is_crowd": tf.ensure_shape(objects["is_crowd"], (None,)),
-        "mask": tf.ensure_shape(objects["mask"], (None, GRID_SIZE, GRID_SIZE // 8)),
-    }
-    if "keypoints" in objects:
-        kept["keypoints"] = tf.cast(objects["keypoints"], tf.float32)
-    return {
-        "image": tf.ensure_shape(raw["image"], (None, None, 3)),
-        "image_id": tf.cast(raw["image_id"], tf.int64),
-        "objects": kept,
-    }
-
-
-def _blank(spec):
-    """Zeros for a tensor spec: nothing along sides that are not known, -1 for ids."""
-    shape = [side or 0 for side in spec.shape]
-    return tf.fill(shape, tf.cast(-1 if spec.dtype == tf.int64 else 0, spec.dtype))

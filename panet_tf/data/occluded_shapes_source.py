@@ -84,12 +84,12 @@ class OccludedShapesSource:
         return np.array([len(self.draw(index)["objects"]["id"]) for index in range(self.num_examples)])
 
     def samples(self, shuffle_seed=None):
-        """All raw samples once, as a `tf.data.Dataset`, in an order that an int scalar `shuffle_seed` decides if given."""
-        indices = tf.data.Dataset.range(self.num_examples)
-        if shuffle_seed is not None and self.num_examples > 1:
-            last = tf.constant(self.num_examples - 1, tf.int64)
-            seed = tf.stack([tf.cast(shuffle_seed, tf.int32), 0, 1])
-            indices = indices.map(lambda index: tf.random.experimental.index_shuffle(index, seed, last))
+        """All raw samples once, as a `tf.data.Dataset`; an int scalar `shuffle_seed` gives them another order."""
+        indices = tf.range(self.num_examples, dtype=tf.int64)
+        if shuffle_seed is not None:
+            seed = tf.stack([tf.cast(shuffle_seed, tf.int32), 0])
+            indices = tf.random.experimental.stateless_shuffle(indices, seed)
+        indices = tf.data.Dataset.from_tensor_slices(indices)
         return indices.map(self.sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
     def sample(self, index):

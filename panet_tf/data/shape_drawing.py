@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-# In the order of habitual layers, from the ground up: large things lie low, small and thin ones on top. Radii are shares
-# of the image's short side, tilts the largest in radians.
+# In the order of habitual layers, from the ground up: large things lie low, small and thin ones on top. Radii are
+# shares of the image's short side, tilts the largest in radians.
 SHAPES = {
     "square": {"radius": (0.16, 0.32), "tilt": 0.5},
     "disc": {"radius": (0.12, 0.28), "tilt": 0.5},
