@@ -1,0 +1,54 @@
+"""Pictures of what the predictor found, beside the ground truth where there is any."""
+
+import pathlib
+
+import numpy as np
+
+from panet_tf.inference.read_pixels import read_pixels
+from panet_tf.visualization.draw_detections import draw_detections
+from panet_tf.visualization.side_by_side import side_by_side
+
+
+def overlay(result, *, ground_truth=None, score_threshold=0.5, scale="auto", image=None):
+    """Draws the instances of one image on it.
+
+    Args:
+        result: dict that `Predictor` returns.
+        ground_truth: COCO dict with masks as run-length codes (`panet_tf.evaluation.coco_ground_truth`); the picture
+            then shows both, prediction on the left. An image is known by its file name. Defaults to `None`.
+        score_threshold: float, lower scores are not drawn. Defaults to 0.5.
+        scale: as in `draw_detections`. Defaults to `"auto"`: small images are enlarged.
+        image: uint8 (height, width, 3), the pixels. Defaults to those of the result's file.
+
+    Returns:
+        uint8 (height, width, 3).
+
+    Example:
+        >>> Image.fromarray(overlay(predictor("cells.png")[0])).save("found.png")
+    """
+    image = read_pixels(result["file_name"]) if image is None else image
+    truth = None if ground_truth is None else _annotated(ground_truth, result["file_name"])
+    if scale == "auto":  # both pictures by the fuller one
+        shown = max(np.sum(result["scores"] >= score_threshold), 0 if truth is None else len(truth["boxes"]))
+        scale = -(-(512 if shown < 30 else 1024) // min(image.shape[:2]))
+    found = draw_detections(image, result, score_threshold=score_threshold, scale=scale)
+    if truth is None:
+        return found
+    return side_by_side([found, draw_detections(image, truth, scale=scale)], ["prediction", "ground truth"])
+
+
+def _annotated(ground_truth, file_name):
+    """The annotations of one image as `draw_detections` takes them; `None` when the image is not there."""
+    names = (str(file_name), pathlib.Path(file_name or "").name)
+    image = next((image for image in ground_truth["images"] if image.get("file_name") in names), None)
+    if image is None:
+        return None
+    annotations = [a for a in ground_truth["annotations"] if a["image_id"] == image["id"] and not a["iscrowd"]]
+    categories = {category["id"]: category.get("name") for category in ground_truth["categories"]}
+    boxes = np.array([a["bbox"] for a in annotations], "float32").reshape(-1, 4)
+    x, y, width, height = boxes.T
+    return {
+        "boxes": np.stack([y, x, y + height, x + width], axis=-1),
+        "names": [categories[a["category_id"]] for a in annotations],
+        "masks": [a["segmentation"] for a in annotations],
+    }

@@ -1,0 +1,193 @@
+"""From image files or arrays of any size to instances in their own pixels."""
+
+import os
+
+import gin
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from PIL import Image, ImageOps
+
+from panet_tf.evaluation.rle import masks_to_rle
+from panet_tf.inference.read_pixels import read_pixels
+from panet_tf.ops.masks import paste_masks_numpy
+
+MASKS = ("bool", "rle", None)
+
+
+@gin.register(module="panet_tf")
+class Predictor:
+    """Finds the instances in images as they come: any size, files or arrays.
+
+    Images are turned upright, resized and padded as the model was trained and tested, and gathered into batches of one
+    canvas each. The network is traced once a canvas. What comes back is in each image's own pixels, with the data set's
+    category ids and names.
+
+    Files that cannot be read are logged with their name, left out and listed in `skipped`, pairs of name and reason.
+
+    Args:
+        model: `panet_tf.models.RCNN`, or any callable from the dict of inputs to the dict of predictions that has
+            `categories`.
+        preprocessing: `panet_tf.data.Preprocessing`: sizes, canvases, mean and std. Defaults to the one that the model
+            carries from its training.
+        batch_size: int, images that go through the network together. The last batch of a canvas is filled up, so that
+            shapes never change. Defaults to 1.
+        score_threshold: float, lower scores are left out. Defaults to 0: everything that the model returns.
+        mask_threshold: float, of the pasted probabilities. Defaults to 0.5.
+        masks: `"bool"`: full-size arrays; `"rle"`: COCO's run-length codes, a thousandth of the memory on photographs;
+            `None`: no masks. Defaults to `"bool"`.
+        jit_compile: bool, compile the network with XLA. Defaults to `False`.
+
+    Raises:
+        ValueError: the model carries no preprocessing and none is given, or an argument is out of range.
+
+    Example:
+        >>> predictor = Predictor(keras.saving.load_model("model.keras"))
+        >>> cells = predictor("image.png")[0]
+        >>> cells["boxes"].shape, cells["masks"].shape, cells["names"][0]
+        ((76, 4), (76, 256, 256), 'nucleus')
+    """
+
+    def __init__(
+        self,
+        model,
+        *,
+        preprocessing=None,
+        batch_size=1,
+        score_threshold=0.0,
+        mask_threshold=0.5,
+        masks="bool",
+        jit_compile=False,
+    ):
+        preprocessing = preprocessing or getattr(model, "preprocessing", None)
+        if preprocessing is None:
+            raise ValueError(
+                "the predictor resizes as the model was trained: give preprocessing=panet_tf.data.Preprocessing(...), "
+                "received None for a model that carries none."
+            )
+        if masks not in MASKS:
+            raise ValueError(f"masks must be one of {MASKS}, received {masks!r}.")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
+        self.model = model
+        self.categories = tuple(model.categories)
+        self.preprocessing = preprocessing
+        self.batch_size = int(batch_size)
+        self.score_threshold = float(score_threshold)
+        self.mask_threshold = float(mask_threshold)
+        self.masks = masks
+        self.skipped = []
+        self._function = tf.function(lambda inputs: _call(model, inputs), jit_compile=jit_compile, autograph=False)
+
+    def __call__(self, images):
+        """Predicts one image or several.
+
+        Args:
+            images: an image or a list (any iterable) of images. An image is the path of a file; an array (h, w, 3), RGB
+                in 0..255, (h, w) or (h, w, 1), grey, or (h, w, 4), whose alpha is dropped; or a `PIL.Image`.
+
+        Returns:
+            list of dicts in the order of `images`, without those that could not be read:
+            `index`, the place among `images`; `file_name`, str or `None`; `size` (height, width); `boxes` float32
+            (n, 4), yxyx in the image's pixels; `scores` float32 (n,), descending; `classes` int32 (n,), 1..K;
+            `category_ids` int64 (n,), the data set's; `names`, n str; and `masks`, bool (n, height, width) or n
+            run-length codes, where the model finds any and they are wanted.
+
+        Raises:
+            ValueError: an array that is no image.
+        """
+        return sorted(self.stream(images), key=lambda result: result["index"])
+
+    def stream(self, images):
+        """Predicts images one batch after another, so that a folder of any length needs the memory of a few.
+
+        Args:
+            images: as in a call, e.g. a generator.
+
+        Yields:
+            What a call returns, as soon as it is there: images of another canvas may overtake.
+        """
+        if isinstance(images, str | os.PathLike | np.ndarray | tf.Tensor | Image.Image):
+            images = [images]
+        waiting = {}
+        skipped = len(self.skipped)
+        count = 0
+        for index, image in enumerate(images):
+            count += 1
+            name = str(image) if isinstance(image, str | os.PathLike) else None
+            if name is None:
+                pixels = _pixels(image)
+            else:
+                try:
+                    pixels = read_pixels(name)
+                except ValueError as error:
+                    logging.warning("%s skipped: %s", name, error)
+                    self.skipped.append((name, str(error)))
+                    continue
+            size = pixels.shape[:2]
+            canvas = int(self.preprocessing.canvas_index(self.preprocessing.resized(size)))
+            shown = self.preprocessing(pixels, canvas=self.preprocessing.canvases[canvas])
+            batch = waiting.setdefault(canvas, [])
+            batch.append(({"index": index, "file_name": name, "size": tuple(size)}, shown))
+            if len(batch) == self.batch_size:
+                yield from self._predict(waiting.pop(canvas))
+        for batch in waiting.values():
+            yield from self._predict(batch)
+        if len(self.skipped) > skipped:
+            logging.warning("%d of %d images could not be read and were skipped.", len(self.skipped) - skipped, count)
+
+    def _predict(self, batch):
+        """Results of up to `batch_size` images of one canvas."""
+        examples = [shown for _, shown in batch]
+        padding = {**{key: tf.zeros_like(value) for key, value in examples[0].items()}, "scales": tf.ones(2)}
+        examples += [padding] * (self.batch_size - len(batch))
+        inputs = {key: tf.stack([example[key] for example in examples]) for key in examples[0]}
+        ids = [image["index"] for image, _ in batch]
+        inputs["image_ids"] = tf.constant(ids + [-1] * (self.batch_size - len(batch)), tf.int64)
+        outputs = {key: value.numpy() for key, value in self._function(inputs).items()}
+        for i, (image, _) in enumerate(batch):
+            yield {**image, **self._instances({key: value[i] for key, value in outputs.items()}, image["size"])}
+
+    def _instances(self, prediction, size):
+        """The filled slots of one image that score enough, best first."""
+        scores = prediction["scores"]
+        order = np.argsort(-scores, kind="stable")
+        keep = order[(prediction["classes"][order] > 0) & (scores[order] >= self.score_threshold)]
+        classes = prediction["classes"][keep].astype("int32")
+        named = [self.categories[k - 1] for k in classes]
+        found = {
+            "boxes": prediction["boxes"][keep],
+            "scores": scores[keep],
+            "classes": classes,
+            "category_ids": np.array([category["id"] for category in named], "int64"),
+            "names": [category.get("name") or str(category["id"]) for category in named],
+        }
+        if self.masks is not None and "masks" in prediction:
+            paste = paste_masks_numpy if self.masks == "bool" else masks_to_rle
+            found["masks"] = paste(prediction["masks"][keep], found["boxes"], size, self.mask_threshold)
+        return found
+
+
+def _call(model, inputs):
+    """Predictions in float32 and ints, under any dtype policy."""
+    outputs = model(inputs, training=False)
+    wanted = ("boxes", "scores", "classes", "masks")
+    return {
+        key: tf.cast(value, tf.float32) if value.dtype.is_floating else value
+        for key, value in outputs.items()
+        if key in wanted
+    }
+
+
+def _pixels(image):
+    """uint8 or float (h, w, 3) of an array or a `PIL.Image`."""
+    if isinstance(image, Image.Image):
+        image = ImageOps.exif_transpose(image).convert("RGB")
+    image = np.asarray(image)
+    pixels = image[..., None] if image.ndim == 2 else image
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or not pixels.size or pixels.dtype.kind not in "uif":
+        raise ValueError(f"an image is an array (h, w, 3) of numbers, received {image.dtype} {image.shape}.")
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise ValueError("an image is an array of finite numbers in 0..255, received some that are not finite.")
+    pixels = pixels[..., :3]
+    return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels

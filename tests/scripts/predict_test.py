@@ -1,0 +1,140 @@
+"""scripts/predict.py from the command line to its files, with a model that needs no training."""
+
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from absl import flags
+from PIL import Image
+
+from panet_tf.data.preprocessing import Preprocessing
+from panet_tf.evaluation.coco_backends import coco_tables, summarize
+from panet_tf.evaluation.coco_ground_truth import coco_ground_truth
+from tests.inference.fake_model import FakeModel
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "predict.py"
+CATEGORIES = ({"id": 7, "name": "dark"}, {"id": 90, "name": "bright"})
+
+
+@pytest.fixture(scope="module")
+def script():
+    """The script as a module: its flags can be defined once a process."""
+    spec = importlib.util.spec_from_file_location("predict_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    for name in (
+        "model",
+        "output",
+        "annotations",
+        "score_threshold",
+        "batch_size",
+        "overlays",
+        "gin_file",
+        "gin_bindings",
+    ):
+        delattr(flags.FLAGS, name)
+
+
+@pytest.fixture
+def run(script):
+    def call(*arguments):
+        flags.FLAGS.unparse_flags()
+        for name in flags.FLAGS:
+            flags.FLAGS[name].unparse()
+        script.main(flags.FLAGS([str(argument) for argument in ("predict.py", *arguments)]))
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run's folder, and images of different sizes, one of them broken."""
+    canvases = ((64, 96), (96, 64))
+    preprocessing = Preprocessing(canvases=canvases, short_side=64, long_side=96, mean=(0, 0, 0), std=(1, 1, 1))
+    (tmp_path / "run").mkdir()
+    FakeModel(CATEGORIES, preprocessing).save(tmp_path / "run" / "model.keras")
+    (tmp_path / "images" / "more").mkdir(parents=True)
+    for name, size in (("a.png", (64, 96)), ("more/a.png", (64, 80)), ("more/b.png", (90, 60))):
+        image = np.full((*size, 3), 120, "uint8")
+        image[8:24, 16:56], image[40:56, 32:48] = 250, 10
+        Image.fromarray(image).save(tmp_path / "images" / name)
+    (tmp_path / "images" / "bad.png").write_text("no image")
+    return tmp_path
+
+
+def test_folder_in_json_and_pictures_out(run, folder, capsys):
+    run("--model", folder / "run", "--output", folder / "out", "--batch_size", 2, folder / "images")
+    dataset = json.loads((folder / "out" / "predictions.json").read_text())
+    names = [pathlib.Path(image["file_name"]).relative_to(folder).as_posix() for image in dataset["images"]]
+    assert sorted(names) == ["images/a.png", "images/more/a.png", "images/more/b.png"]
+    assert dataset["categories"] == list(CATEGORIES)
+    assert len(dataset["annotations"]) == 6
+    assert {a["category_id"] for a in dataset["annotations"]} == {7, 90}
+    results = json.loads((folder / "out" / "results.json").read_text())
+    assert [r["image_id"] for r in results] == [a["image_id"] for a in dataset["annotations"]]
+    overlays = folder / "out" / "overlays"
+    pictures = [path.relative_to(overlays).as_posix() for path in sorted(overlays.rglob("*.png"))]
+    assert pictures == ["a.png.png", "more/a.png.png", "more/b.png.png"]
+    assert np.asarray(Image.open(overlays / "a.png.png")).shape == (512, 768, 3)
+    printed = capsys.readouterr().out
+    assert "6 instances in 3 images" in printed
+    assert "bad.png: file is not an image" in printed
+
+
+def test_results_with_the_ids_of_annotations_evaluate(run, folder):
+    images = [
+        {"id": 31, "file_name": "a.png", "height": 64, "width": 80},
+        {"id": 45, "file_name": "b.png", "height": 90, "width": 60},
+    ]
+    square = {"category_id": 90, "bbox": [16, 8, 40, 16], "segmentation": [[16, 8, 56, 8, 56, 24, 16, 24]]}
+    annotations = [{"id": image["id"], "image_id": image["id"], **square} for image in images]
+    truth = {"images": images, "annotations": annotations, "categories": list(CATEGORIES)}
+    (folder / "truth.json").write_text(json.dumps(truth))
+    run(
+        *(
+            "--model",
+            folder / "run" / "model.keras",
+            "--output",
+            folder / "out",
+            "--annotations",
+            folder / "truth.json",
+        ),
+        *("--gin_bindings", "Predictor.score_threshold = 0.5", folder / "images" / "more"),
+    )
+    results = json.loads((folder / "out" / "results.json").read_text())
+    assert {r["image_id"] for r in results} == {31, 45}
+    side_by_side = np.asarray(Image.open(folder / "out" / "overlays" / "a.png.png"))
+    assert side_by_side.shape[1] == 2 * 80 * 8 + 8
+    numbers = summarize(*coco_tables(coco_ground_truth(truth)[0], results, metric="segm"))
+    assert numbers["AP50"] == 1.0
+
+
+def test_pictures_can_be_left_out(run, folder):
+    run("--model", folder / "run", "--output", folder / "out", "--nooverlays", folder / "images" / "a.png")
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["predictions.json", "results.json"]
+
+
+def test_what_is_typed_wrong_fails_before_the_first_image(run, folder):
+    with pytest.raises(ValueError, match="no model at"):
+        run("--model", folder / "rum", "--output", folder / "out", folder / "images")
+    with pytest.raises(ValueError, match="must exist"):
+        run("--model", folder / "run", "--output", folder / "out", folder / "pictures")
+    with pytest.raises(ValueError, match="received none"):
+        run("--model", folder / "run", "--output", folder / "out")
+    with pytest.raises(ValueError, match="score_threshold"):
+        run(
+            *("--model", folder / "run", "--output", folder / "out", folder / "images"),
+            *("--gin_bindings", "Predictor.score_treshold = 0.5"),
+        )
+    assert not (folder / "out").exists()
+
+
+def test_help_shows_the_examples():
+    shown = subprocess.run([sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True).stdout
+    assert "--model runs/nuclei --output predictions" in shown
+    assert "--annotations" in shown
