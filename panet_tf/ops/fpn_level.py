@@ -19,7 +19,7 @@ def level_stride(level):
     """
     digits = "".join(c for c in level if c.isdigit())
     if not digits:
-        raise ValueError(f'A level must be named by its number ("P2" has stride 4), or strides given, received {level!r}.')
+        raise ValueError(f'A level needs a number in its name ("P2" has stride 4) or a stride, received {level!r}.')
     return 2 ** int(digits)
 
 

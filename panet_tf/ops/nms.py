@@ -6,9 +6,7 @@ from panet_tf.ops import boxes as box_ops
 from panet_tf.ops import xla
 
 
-def nms(
-    boxes, scores, *, iou_threshold, max_outputs, score_threshold=float("-inf"), implementation="auto"
-):
+def nms(boxes, scores, *, iou_threshold, max_outputs, score_threshold=float("-inf"), implementation="auto"):
     """Greedy non-maximum suppression within each group of boxes.
 
     From the highest score down, a box is kept unless its IoU with a kept one is above `iou_threshold`. Equal scores

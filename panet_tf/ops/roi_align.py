@@ -223,7 +223,7 @@ def _neighbours(start, length, number, bins, k, size):
 
 
 def _weighted_rows(table, terms):
-    """Sum over terms of weight * table[index]: table (T, C), terms (int32 (n, h, w), float32 (n, h, w, 1)) -> (n, h, w, C).
+    """Sum over terms (index int32 (n, h, w), weight float32 (n, h, w, 1)) of weight * table[index] -> (n, h, w, C).
 
     The gradient is written out because the automatic one keeps every term's rows until all are added; here one table is
     added to in place.
