@@ -25,8 +25,8 @@ class CocoJsonConfig(tfds.core.BuilderConfig):
     Attributes:
         name: str, name of the configuration, part of the folder that the data set is written to.
         splits: dict from a split's name to (path of the COCO JSON, folder of its images).
-        categories: None for the list of the first split's file; or a tuple of names or of dicts, see `CocoAnnotations`. The other splits
-            must agree with that list.
+        categories: None for the list of the first split's file; or a tuple of names or of dicts, see `CocoAnnotations`.
+            The other splits must agree with that list.
         keep_empty: bool, keep images without a usable annotation. Defaults to True.
         progress: bool, show a progress bar with an estimate of what is left. Defaults to False.
     """
@@ -40,31 +40,39 @@ class CocoJsonConfig(tfds.core.BuilderConfig):
 class CocoJson(tfds.core.GeneratorBasedBuilder):
     """TFDS builder of COCO JSON files: polygons, run lengths, crowds, boxes only, keypoints.
 
-    Every annotation and image is checked on the way, see `CocoAnnotations` and `image_files.read_image` for the rules. What was skipped
-    or repaired is in `report_<split>.json` beside the shards, its counts in the metadata. Metadata hold the original category dicts.
+    Every annotation and image is checked on the way, see `CocoAnnotations` and `image_files.read_image` for the rules.
+    What was skipped or repaired is in `report_<split>.json` beside the shards, its counts in the metadata. Metadata
+    hold the original category dicts.
 
-    An example of a split: `image` uint8 (h, w, 3); `image_id`, `height`, `width` int64; `file_name`; `objects` with, over n
-    objects, `id` int64, `box` float32 (n, 4) yxyx in pixels, `class` int32 (1..K in the order of the categories), `is_crowd`, `area`,
-    `mask` uint8 (n, 112, 14) (bits of a 112 x 112 sample over the box), `segmentation` (compressed RLE of the whole image),
-    `exact_box` float64 (n, 4) xywh and `exact_area` float64 as the file has them, and `keypoints` float32 (n, J, 3) where there are any.
+    An example of a split: `image` uint8 (h, w, 3); `image_id`, `height`, `width` int64; `file_name`; `objects` with,
+    over n objects, `id` int64, `box` float32 (n, 4) yxyx in pixels, `class` int32 (1..K in the order of the
+    categories), `is_crowd`, `area`, `mask` uint8 (n, 112, 14) (bits of a 112 x 112 sample over the box), `segmentation`
+    (compressed RLE of the whole image), `exact_box` float64 (n, 4) xywh and `exact_area` float64 as the file has them,
+    and `keypoints` float32 (n, J, 3) where there are any.
 
     Example:
         >>> import panet_tf.data.coco_json  # registers the builder
         >>> tfds.load("coco_json/nuclei_mini", split="train[:80%]")
-        >>> config = CocoJsonConfig(name="cells", splits={"train": ("train.json", "train/"), "val": ("val.json", "val/")})
+        >>> config = CocoJsonConfig(name="cells", splits={"train": ("train.json", "train/"), "val": ("val.json",
+        "val/")})
         >>> tfds.load("coco_json", builder_kwargs={"config": config}, split="val")
     """
 
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [
-        CocoJsonConfig(name="nuclei_mini", splits={split: embedded_paths.nuclei_mini(split) for split in ("train", "val")},
-                       description="80 microscope images of cell nuclei, CC0, part of this package.")
+        CocoJsonConfig(
+            name="nuclei_mini",
+            splits={split: embedded_paths.nuclei_mini(split) for split in ("train", "val")},
+            description="80 microscope images of cell nuclei, CC0, part of this package.",
+        )
     ]
 
     def _info(self):
         splits = self.builder_config.splits
         if not splits:
-            raise ValueError("CocoJsonConfig.splits must name at least one split as {name: (annotations, images)}, received none")
+            raise ValueError(
+                "CocoJsonConfig.splits must name at least one split as {name: (annotations, images)}, received none"
+            )
         self._files, categories = {}, self.builder_config.categories
         for split, (annotations, images) in splits.items():
             if not pathlib.Path(images).is_dir():
@@ -78,15 +86,19 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
             builder=self,
             description="Images and instance annotations of COCO JSON files.",
             features=_features(num_keypoints),
-            metadata=tfds.core.MetadataDict(categories=list(categories), splits={s: str(a) for s, (a, _) in splits.items()}),
+            metadata=tfds.core.MetadataDict(
+                categories=list(categories), splits={s: str(a) for s, (a, _) in splits.items()}
+            ),
         )
 
     def _check_shared(self, split, categories):
         known = {c["id"] for c in categories}
         file = self._files[split]
         if self.builder_config.categories is None and file.listed_ids - known:
-            raise ValueError(f"splits must share one list of categories; {file.path} of split {split!r} has ids that the first split's file "
-                             f"lacks: {sorted(file.listed_ids - known)}. Pass categories= to choose the list.")
+            raise ValueError(
+                f"splits must share one list of categories; {file.path} of split {split!r} has ids that the first "
+                f"split's file lacks: {sorted(file.listed_ids - known)}. Pass categories= to choose the list."
+            )
 
     def _split_generators(self, dl_manager):
         del dl_manager
@@ -97,7 +109,13 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
         coco, folder = self._files[split], pathlib.Path(self.builder_config.splits[split][1])
         report = ProblemReport()
         report.merge(coco.report)
-        images = tqdm.tqdm(coco.images, desc=f"Preparing {split}", unit=" images", disable=not self.builder_config.progress, file=sys.stderr)
+        images = tqdm.tqdm(
+            coco.images,
+            desc=f"Preparing {split}",
+            unit=" images",
+            disable=not self.builder_config.progress,
+            file=sys.stderr,
+        )
         num_written, reason = 0, ""
         for image, (example, problems) in _ordered(images, lambda image: self._example(coco, folder, image)):
             report.merge(problems)
@@ -107,7 +125,10 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
             yield image["id"], example
         if not num_written:
             reason = report.summary(max_listed=3)
-            raise ValueError(f"a data set needs images, none of the {len(coco.images)} of {coco.path} can be used with the folder {folder}:\n{reason}")
+            raise ValueError(
+                f"a data set needs images, none of the {len(coco.images)} of {coco.path} can be used with the folder "
+                f"{folder}:\n{reason}"
+            )
         self.info.metadata.setdefault("problems", {})[split] = [[a, r, n] for (a, r), n in report.counts.items()]
         (self.data_path / f"report_{split}.json").write_text(json.dumps(report.to_dict()))
 
@@ -125,12 +146,23 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
         objects = coco.objects(image, height=height, width=width, report=report)
         if not len(objects["id"]):
             if not self.builder_config.keep_empty:
-                report.add("skipped image", "no annotation, and keep_empty is off", file=image["file_name"], image_id=image["id"])
+                report.add(
+                    "skipped image",
+                    "no annotation, and keep_empty is off",
+                    file=image["file_name"],
+                    image_id=image["id"],
+                )
                 return None, report
             report.add("note", "image without a usable annotation, kept", file=image["file_name"], image_id=image["id"])
         objects["segmentation"] = list(objects["segmentation"])
-        example = {"image": data, "image_id": image["id"], "file_name": image["file_name"], "height": height, "width": width,
-                   "objects": objects}
+        example = {
+            "image": data,
+            "image_id": image["id"],
+            "file_name": image["file_name"],
+            "height": height,
+            "width": width,
+            "objects": objects,
+        }
         return example, report
 
 
@@ -142,21 +174,32 @@ def _features(num_keypoints):
         return tfds.features.Tensor(shape=(None, *shape), dtype=dtype, encoding="bytes")
 
     objects = {
-        "id": tensor(np.int64), "box": tensor(np.float32, 4), "class": tensor(np.int32),
-        "is_crowd": tfds.features.Tensor(shape=(None,), dtype=np.bool_), "area": tensor(np.float32), "mask": tensor(np.uint8, size, size // 8),
-        "segmentation": tfds.features.Tensor(shape=(None,), dtype=np.object_), "exact_box": tensor(np.float64, 4), "exact_area": tensor(np.float64),
+        "id": tensor(np.int64),
+        "box": tensor(np.float32, 4),
+        "class": tensor(np.int32),
+        "is_crowd": tfds.features.Tensor(shape=(None,), dtype=np.bool_),
+        "area": tensor(np.float32),
+        "mask": tensor(np.uint8, size, size // 8),
+        "segmentation": tfds.features.Tensor(shape=(None,), dtype=np.object_),
+        "exact_box": tensor(np.float64, 4),
+        "exact_area": tensor(np.float64),
     }
     if num_keypoints:
         objects["keypoints"] = tensor(np.float32, num_keypoints, 3)
-    return tfds.features.FeaturesDict({
-        "image": tfds.features.Image(shape=(None, None, 3)),
-        "image_id": tfds.features.Scalar(np.int64), "height": tfds.features.Scalar(np.int64), "width": tfds.features.Scalar(np.int64),
-        "file_name": tfds.features.Text(), "objects": tfds.features.FeaturesDict(objects),
-    })
+    return tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(None, None, 3)),
+            "image_id": tfds.features.Scalar(np.int64),
+            "height": tfds.features.Scalar(np.int64),
+            "width": tfds.features.Scalar(np.int64),
+            "file_name": tfds.features.Text(),
+            "objects": tfds.features.FeaturesDict(objects),
+        }
+    )
 
 
 def _find(folder, file_name):
-    """The file under its own name, or else under its last part: exports often name folders of the machine they were made on."""
+    """The file under its own name, else under its last part: exports often name folders of their own machine."""
     path = folder / file_name.replace("\\", "/")
     return path if path.exists() else folder / path.name
 

@@ -10,7 +10,8 @@ from panet_tf.data.coco_source import CocoSource
 def nuclei_mini(split="train", **kwargs):
     """Microscope images of cell nuclei, 256 x 256, with instance masks: real data that needs no download.
 
-    From the 2018 Data Science Bowl (BBBC038, CC0) with corrected masks; origin in `panet_tf/data/nuclei_mini/README.md`.
+    From the 2018 Data Science Bowl (BBBC038, CC0) with corrected masks; origin in
+    `panet_tf/data/nuclei_mini/README.md`.
 
     Args:
         split: `"train"` (60 images, 1,815 nuclei) or `"val"` (20 images, 505 nuclei). Defaults to `"train"`.

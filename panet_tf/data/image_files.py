@@ -18,24 +18,25 @@ class _UnusablePixels(ValueError):
 def read_image(path, *, height=None, width=None):
     """Reads an image file into bytes that `tf.io.decode_image(..., channels=3)` decodes to its upright RGB pixels.
 
-    RGB and grey JPEG and PNG files that TensorFlow decodes are kept byte by byte; everything else (palettes, alpha, which is
-    dropped, 16 bits, which keep their high byte, CMYK, WebP, BMP, TIFF, GIF's first frame, turned images) is decoded by
-    Pillow and encoded again as PNG.
+    RGB and grey JPEG and PNG files that TensorFlow decodes are kept byte by byte; everything else (palettes, alpha,
+    which is dropped, 16 bits, which keep their high byte, CMYK, WebP, BMP, TIFF, GIF's first frame, turned images) is
+    decoded by Pillow and encoded again as PNG.
 
-    EXIF orientation: annotations refer to an image of `height` x `width`. When that is the size after the rotation that the
-    file asks for, the rotation is applied (also where it does not change the size); else, when it is the stored size, the pixels
-    stay as stored. Without `height` and `width` the rotation is applied.
+    EXIF orientation: annotations refer to an image of `height` x `width`. When that is the size after the rotation that
+    the file asks for, the rotation is applied (also where it does not change the size); else, when it is the stored
+    size, the pixels stay as stored. Without `height` and `width` the rotation is applied.
 
     Args:
         path: path of the file.
         height, width: ints, the size that annotations refer to; None when unknown.
 
     Returns:
-        Tuple of the encoded bytes, height, width, and a list of (rule, detail) of what had to be changed or looks wrong.
+        Tuple of the encoded bytes, height, width, and a list of (rule, detail) of what had to be changed or looks
+        wrong.
 
     Raises:
-        ValueError: when there is no such file, it is no image, it is truncated, or its size is another one; the message is the
-            rule, followed by `": "` and what was received where that helps.
+        ValueError: when there is no such file, it is no image, it is truncated, or its size is another one; the message
+            is the rule, followed by `": "` and what was received where that helps.
 
     Example:
         >>> data, height, width, notes = read_image("photo.jpg", height=480, width=640)
@@ -58,7 +59,8 @@ def read_image(path, *, height=None, width=None):
     if height is not None and width is not None:
         if (width, height) != upright:
             if (width, height) != stored:
-                raise ValueError(f"image size differs between JSON and file (width x height): {_size((width, height))} and {_size(stored)}")
+                both = f"{width} x {height} and {stored[0]} x {stored[1]}"
+                raise ValueError(f"image size (width x height) differs between JSON and file: {both}")
             if turn:
                 notes.append(("EXIF rotation ignored, the JSON has the stored size", f"orientation {orientation}"))
             turn = False
@@ -103,10 +105,11 @@ def _to_rgb(image, notes):
             raise _UnusablePixels("image has integer pixels of more than 16 bits; save it with 8 bits a channel")
         notes.append(("16-bit image reduced to its high byte", ""))
         if values.size and values.max() < _DARK:
-            notes.append(("16-bit image is almost black in 8 bits; rescale the files", f"greatest value {int(values.max())} of 65535"))
+            notes.append(
+                (
+                    "16-bit image is almost black in 8 bits; rescale the files",
+                    f"greatest value {int(values.max())} of 65535",
+                )
+            )
         image = Image.fromarray((values.astype(np.int64) >> 8).astype(np.uint8))
     return image.convert("RGB")
-
-
-def _size(pair):
-    return f"{pair[0]} x {pair[1]}"

@@ -1,11 +1,14 @@
-"""Instance masks between COCO's forms (polygons, run lengths) and the 112 x 112 samples over each box that training uses.
+"""Instance masks between COCO's forms (polygons, run lengths) and the 112 x 112 samples over each box that training
+uses.
 
-Nothing here holds an image-sized mask but `paste_crop`: a crop is read straight from the runs, so that its cost does not
-grow with the image.
+Nothing here holds an image-sized mask but `paste_crop`: a crop is read straight from the runs, so that its cost does
+not grow with the image.
 """
 
 import numpy as np
 from pycocotools import mask as mask_utils
+
+from panet_tf.data.json_numbers import whole
 
 CROP_SIZE = 112
 
@@ -14,13 +17,13 @@ def encode_segmentation(segmentation, height, width):
     """Turns any COCO segmentation into compressed run lengths, exactly as `pycocotools.coco.COCO.annToRLE` does.
 
     Args:
-        segmentation: list of polygons `[x1, y1, x2, y2, ...]` in pixels, one flat polygon, or a dict of `"size"` (height, width) and
-            `"counts"` (list of run lengths, or their compressed string).
+        segmentation: list of polygons `[x1, y1, x2, y2, ...]` in pixels, one flat polygon, or a dict of `"size"`
+            (height, width) and `"counts"` (list of run lengths, or their compressed string).
         height, width: ints, size of the image in pixels.
 
     Returns:
-        Tuple of a dict `{"size": [height, width], "counts": str}` and the number of polygon parts left out because they had
-        fewer than three points.
+        Tuple of a dict `{"size": [height, width], "counts": str}` and the number of polygon parts left out because they
+        had fewer than three points.
 
     Raises:
         ValueError: on a segmentation that no mask can be made of; the message is the rule that it breaks,
@@ -38,7 +41,10 @@ def encode_segmentation(segmentation, height, width):
     else:
         raise ValueError(f"segmentation is neither polygons nor run lengths: {type(segmentation).__name__}")
     counts = rle["counts"]
-    return {"size": [height, width], "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}, left_out
+    return {
+        "size": [height, width],
+        "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts,
+    }, left_out
 
 
 def rle_runs(counts):
@@ -53,7 +59,12 @@ def rle_runs(counts):
     Raises:
         ValueError: on characters outside the code or a string that ends within a number.
     """
-    data = np.frombuffer(counts.encode("latin-1", "replace") if isinstance(counts, str) else counts, np.uint8).astype(np.int64) - 48
+    data = (
+        np.frombuffer(counts.encode("latin-1", "replace") if isinstance(counts, str) else counts, np.uint8).astype(
+            np.int64
+        )
+        - 48
+    )
     if data.size == 0 or data.min() < 0 or data.max() > 63:
         raise ValueError("compressed RLE is empty or has characters outside the code")
     last = (data & 32) == 0
@@ -106,7 +117,8 @@ def unpack(packed, size=CROP_SIZE):
 
 
 def paste_crop(crop, box, height, width):
-    """Lays a crop back into an image: a pixel takes the crop's cell that the pixel's centre lies in, 0 outside of the box.
+    """Lays a crop back into an image: a pixel takes the crop's cell that the pixel's centre lies in, 0 outside of the
+    box.
 
     Args:
         crop: (size, size) of 0 and 1, sampled over `box`.
@@ -114,23 +126,27 @@ def paste_crop(crop, box, height, width):
         height, width: ints, size of the image.
 
     Returns:
-        uint8 (height, width). For boxes up to `size` pixels a side with whole-pixel corners this undoes `sample_rle` exactly.
+        uint8 (height, width). For boxes up to `size` pixels a side with whole-pixel corners this undoes `sample_rle`
+        exactly.
     """
     size = crop.shape[0]
     y0, x0, y1, x1 = (float(v) for v in box)
     rows = np.floor((np.arange(height) + 0.5 - y0) / max(y1 - y0, 1e-9) * size)
     columns = np.floor((np.arange(width) + 0.5 - x0) / max(x1 - x0, 1e-9) * size)
     inside = ((rows >= 0) & (rows < size))[:, None] & ((columns >= 0) & (columns < size))[None, :]
-    cells = np.clip(rows, 0, size - 1).astype(np.int64)[:, None], np.clip(columns, 0, size - 1).astype(np.int64)[None, :]
+    cells = (
+        np.clip(rows, 0, size - 1).astype(np.int64)[:, None],
+        np.clip(columns, 0, size - 1).astype(np.int64)[None, :],
+    )
     return np.where(inside, np.asarray(crop, np.uint8)[cells], 0).astype(np.uint8)
 
 
 def _encode_runs(segmentation, height, width):
     size, counts = segmentation.get("size"), segmentation.get("counts")
-    if not (isinstance(size, (list, tuple)) and [_whole(v) for v in size] == [height, width]):
+    if not (isinstance(size, (list, tuple)) and [whole(v) for v in size] == [height, width]):
         raise ValueError(f"RLE size is not the image's (height, width): {size} and {[height, width]}")
     if isinstance(counts, list):
-        runs = [_whole(v) for v in counts]
+        runs = [whole(v) for v in counts]
         if None in runs:
             raise ValueError("RLE counts are not whole numbers")
     elif isinstance(counts, (str, bytes)):
@@ -166,12 +182,3 @@ def _check_polygons(segmentation, height, width):
     if not polygons:
         raise ValueError("polygon has fewer than three points")
     return polygons, left_out
-
-
-def _whole(value):
-    """An int from a number or a numeric string, None from anything else."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return int(number) if np.isfinite(number) and number == int(number) else None

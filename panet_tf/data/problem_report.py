@@ -18,15 +18,21 @@ class Problem(NamedTuple):
     detail: str = ""
 
     def __str__(self):
-        where = [f"image {self.image_id}" if self.image_id is not None else "", self.file,
-                 f"annotation {self.annotation_id}" if self.annotation_id is not None else ""]
-        return f"{self.action}: {self.rule} [{', '.join(w for w in where if w)}]" + (f" {self.detail}" if self.detail else "")
+        where = [
+            f"image {self.image_id}" if self.image_id is not None else "",
+            self.file,
+            f"annotation {self.annotation_id}" if self.annotation_id is not None else "",
+        ]
+        return f"{self.action}: {self.rule} [{', '.join(w for w in where if w)}]" + (
+            f" {self.detail}" if self.detail else ""
+        )
 
 
 class ProblemReport:
     """Counts every problem and keeps the first 1,000 of each rule with file, image id and annotation id.
 
-    Actions: `"skipped image"` and `"skipped annotation"` (not in the data), `"repaired"` (in the data, changed as the rule
+    Actions: `"skipped image"` and `"skipped annotation"` (not in the data), `"repaired"` (in the data, changed as the
+        rule
     says), `"note"` (in the data as it is).
 
     Attributes:
@@ -49,7 +55,9 @@ class ProblemReport:
             raise ValueError(f"action must be one of {ACTIONS}, received {action!r}")
         self.counts[action, rule] += 1
         if self.counts[action, rule] <= _KEPT_PER_RULE:
-            self.problems.append(Problem(action, rule, file, _plain(image_id), _plain(annotation_id), str(detail)[:300]))
+            self.problems.append(
+                Problem(action, rule, file, _plain(image_id), _plain(annotation_id), str(detail)[:300])
+            )
 
     def merge(self, other):
         """Adds another report's problems to this one."""
@@ -75,8 +83,12 @@ class ProblemReport:
                 lines.append(f"{action}: {rule}: {n}")
                 shown = [p for p in self.problems if (p.action, p.rule) == (action, rule)][:max_listed]
                 for p in shown:
-                    where = [p.file, f"image {p.image_id}" if p.image_id is not None else "",
-                             f"annotation {p.annotation_id}" if p.annotation_id is not None else "", p.detail]
+                    where = [
+                        p.file,
+                        f"image {p.image_id}" if p.image_id is not None else "",
+                        f"annotation {p.annotation_id}" if p.annotation_id is not None else "",
+                        p.detail,
+                    ]
                     lines.append("    " + ", ".join(w for w in where if w))
                 if shown and n > len(shown):
                     lines.append(f"    ... and {n - len(shown)} more")
@@ -84,7 +96,10 @@ class ProblemReport:
 
     def to_dict(self):
         """A form that JSON can hold; `from_dict` undoes it."""
-        return {"counts": [[a, r, n] for (a, r), n in self.counts.items()], "problems": [list(p) for p in self.problems]}
+        return {
+            "counts": [[a, r, n] for (a, r), n in self.counts.items()],
+            "problems": [list(p) for p in self.problems],
+        }
 
     @classmethod
     def from_dict(cls, saved):
@@ -96,4 +111,6 @@ class ProblemReport:
 
 def _plain(value):
     """Ids as JSON can hold them: whatever stands in a broken file must not break the report about it."""
-    return value if value is None or isinstance(value, (int, str)) and not isinstance(value, bool) else repr(value)[:100]
+    return (
+        value if value is None or isinstance(value, (int, str)) and not isinstance(value, bool) else repr(value)[:100]
+    )
