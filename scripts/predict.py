@@ -3,8 +3,8 @@
 Examples:
   python scripts/predict.py --model runs/nuclei --output predictions cells.png more_cells/
   python scripts/predict.py --model runs/nuclei/model.keras --output predictions --annotations instances_val.json val/
-  python scripts/predict.py --model coco.keras --output predictions --nooverlays --batch_size 8 photos/ \\
-    --gin_bindings 'Preprocessing.short_side = 640' --gin_bindings 'Preprocessing.canvases = ((640, 1088), (1088, 640))' \\
+  python scripts/predict.py --model coco.keras --output predictions --nooverlays photos/ \\
+    --gin_bindings 'Preprocessing.short_side = 640' --gin_bindings 'Preprocessing.canvases = ((640, 640),)' \\
     --gin_bindings 'Predictor.preprocessing = @Preprocessing()'
 
 Into the output folder go predictions.json (a COCO data set, with scores), results.json (COCO results) and overlays/.

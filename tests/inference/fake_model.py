@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 
+@keras.saving.register_keras_serializable("panet_tf_tests")
 class FakeModel(keras.Model):
     """Boxes of the pixels brighter than 200 (class 2) and darker than 40 (class 1), by the inputs alone.
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -126,7 +127,7 @@ def test_what_is_typed_wrong_fails_before_the_first_image(run, folder):
         run("--model", folder / "run", "--output", folder / "out", folder / "pictures")
     with pytest.raises(ValueError, match="received none"):
         run("--model", folder / "run", "--output", folder / "out")
-    with pytest.raises(ValueError, match="score_threshold"):
+    with pytest.raises(ValueError, match="score_treshold"):
         run(
             *("--model", folder / "run", "--output", folder / "out", folder / "images"),
             *("--gin_bindings", "Predictor.score_treshold = 0.5"),
@@ -135,6 +136,8 @@ def test_what_is_typed_wrong_fails_before_the_first_image(run, folder):
 
 
 def test_help_shows_the_examples():
-    shown = subprocess.run([sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True).stdout
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
+    command = [sys.executable, str(SCRIPT), "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, env=environment).stdout
     assert "--model runs/nuclei --output predictions" in shown
     assert "--annotations" in shown
