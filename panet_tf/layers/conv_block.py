@@ -84,7 +84,7 @@ class ConvBlock(keras.layers.Layer):
 
     def build(self, input_shape):
         if not self.conv.built:
-            self.conv.build(input_shape)
+            self.conv.build((None, None, None, input_shape[-1]))  # of any size: Keras would not see the padding
         if self.norm is not None and not self.norm.built:
             self.norm.build((None, None, None, self.filters))
 

@@ -56,3 +56,9 @@ def test_even_kernels_are_refused():
 def test_unknown_norm_is_refused_at_construction():
     with pytest.raises(ValueError, match="norm must be one of"):
         ConvBlock(filters=4, norm="bn")
+
+
+def test_builds_for_inputs_smaller_than_the_kernel():
+    block = ConvBlock(filters=2, kernel_size=7, strides=2)
+    block.build((1, 2, 3, 4))
+    assert block(np.ones((1, 2, 3, 4), "float32")).shape == (1, 1, 2, 2)

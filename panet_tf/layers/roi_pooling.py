@@ -1,0 +1,112 @@
+"""Features of regions of interest from the one level that fits each region's size."""
+
+import gin
+import keras
+
+from panet_tf.ops.fpn_level import fpn_level, level_stride
+from panet_tf.ops.roi_align import roi_align_levels
+
+
+@gin.register(module="panet_tf")
+@keras.saving.register_keras_serializable("panet_tf")
+class FPNLevelPooling(keras.layers.Layer):
+    """RoIAlign of every region on one level of a pyramid, chosen by the region's size (FPN, section 4.2).
+
+    Args:
+        output_size: int, cells a side. Defaults to 7, the box head's; the mask head has 14.
+        samples: int, sampling points a side of each cell; 0 is adaptive. Defaults to 2.
+        aligned: bool, whether coordinates are shifted by half a cell, as cells' centres are. Defaults to True;
+            Detectron's and PANet's weights want False.
+        canonical_size: side in pixels of a square region that belongs to `canonical_level`. Defaults to 224.
+        canonical_level: int. Defaults to 4.
+        max_level: int, the coarsest level to pool from. Defaults to 5: level 6 serves proposals only.
+
+    Call arguments:
+        levels: dict of levels fine to coarse, `"P2"`.. or `"N2"`.., float (B, H / 2^n, W / 2^n, C).
+        rois: float32 (B, R, 4), yxyx in network pixels.
+
+    Output: tuple of one tensor, (B, R, output_size, output_size, C), in the levels' dtype. A tuple, because heads take
+        as many features of a region as a pooling layer gives them (`AdaptivePooling` gives one a level).
+
+    Raises:
+        ValueError: if no level is left below `max_level`, or one is missing between them.
+
+    Example:
+        >>> (features,) = FPNLevelPooling(output_size=14)(levels, rois)
+    """
+
+    def __init__(
+        self,
+        *,
+        output_size=7,
+        samples=2,
+        aligned=True,
+        canonical_size=224,
+        canonical_level=4,
+        max_level=5,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)  # regions stay in float32, whatever the levels are
+        self.output_size = output_size
+        self.samples = samples
+        self.aligned = aligned
+        self.canonical_size = canonical_size
+        self.canonical_level = canonical_level
+        self.max_level = max_level
+
+    def call(self, levels, rois):
+        pooled = pooled_levels(levels, self.max_level)
+        numbers = [level_number(name) for name in pooled]
+        if numbers != list(range(numbers[0], numbers[-1] + 1)):
+            raise ValueError(f"regions are spread over consecutive levels, received {tuple(pooled)}.")
+        level = fpn_level(
+            rois,
+            min_level=numbers[0],
+            max_level=numbers[-1],
+            canonical_size=self.canonical_size,
+            canonical_level=self.canonical_level,
+        )
+        features = roi_align_levels(
+            pooled,
+            rois,
+            level - numbers[0],
+            output_size=self.output_size,
+            samples=self.samples,
+            aligned=self.aligned,
+        )
+        return (features,)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "output_size": self.output_size,
+            "samples": self.samples,
+            "aligned": self.aligned,
+            "canonical_size": self.canonical_size,
+            "canonical_level": self.canonical_level,
+            "max_level": self.max_level,
+        }
+
+
+def level_number(name):
+    """2 of `"P2"`: the binary logarithm of its stride."""
+    return level_stride(name).bit_length() - 1
+
+
+def pooled_levels(levels, max_level):
+    """The levels that regions are pooled from, fine to coarse.
+
+    Args:
+        levels: dict from names to tensors.
+        max_level: int, the coarsest one taken.
+
+    Returns:
+        dict, in order of levels.
+
+    Raises:
+        ValueError: if nothing is left.
+    """
+    names = sorted((name for name in levels if level_number(name) <= max_level), key=level_number)
+    if not names:
+        raise ValueError(f"levels must hold at least one up to level {max_level}, received {tuple(levels)}.")
+    return {name: levels[name] for name in names}
