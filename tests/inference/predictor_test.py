@@ -66,6 +66,10 @@ def test_one_trace_a_canvas_whatever_the_sizes_and_counts(model, batch_size):
     assert sorted(model.traces) == [(batch_size, 64, 96, 3), (batch_size, 96, 64, 3)]
 
 
+def test_the_network_may_be_compiled(model):
+    check(Predictor(model, jit_compile=True)(picture())[0])
+
+
 def test_results_do_not_depend_on_the_batch(model):
     images = [picture(64, 90), picture(70, 64), picture(64, 81)]
     for alone, together in zip(Predictor(model)(images), Predictor(model, batch_size=4)(images)):
