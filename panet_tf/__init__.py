@@ -21,21 +21,35 @@ _HOMES = {
     "Predictor": "panet_tf.inference.predictor",
     "evaluate": "panet_tf.training.evaluate",
     "export_saved_model": "panet_tf.export.saved_model",
-    "gin_setup": "panet_tf.gin_setup",
     "train": "panet_tf.training.train",
 }
-_PACKAGES = ("backbones", "data", "evaluation", "export", "heads", "inference", "layers", "losses", "models", "necks", "ops", "training",
-             "visualization", "weights")
-__all__ = sorted(_HOMES)
+_MODULES = (
+    "backbones",
+    "data",
+    "evaluation",
+    "export",
+    "gin_setup",  # a module that can be called: panet_tf.gin_setup() and panet_tf.gin_setup.parse_gin are both there
+    "heads",
+    "inference",
+    "layers",
+    "losses",
+    "models",
+    "necks",
+    "ops",
+    "training",
+    "visualization",
+    "weights",
+)
+__all__ = sorted({*_HOMES, "gin_setup"})
 
 
 def __getattr__(name):
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    if name in _PACKAGES:
+    if name in _MODULES:
         return importlib.import_module(f"panet_tf.{name}")
     raise AttributeError(f"module 'panet_tf' has no attribute '{name}'")
 
 
 def __dir__():
-    return sorted({*globals(), *__all__, *_PACKAGES})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -9,9 +9,9 @@ import keras
 class AdamW(keras.optimizers.AdamW):
     """`keras.optimizers.AdamW` that never decays norms and biases.
 
-    Everything but the exclusion is Keras's own. In particular clipping is applied to each replica's gradient before the sum,
-    schedules count batches under `gradient_accumulation_steps`, and accumulation does not run under a strategy of several
-    replicas: `panet_tf.training.SGD` has none of these limits.
+    Everything but the exclusion is Keras's own. In particular clipping is applied to each replica's gradient before the
+    sum, schedules count batches under `gradient_accumulation_steps`, and accumulation does not run under a strategy of
+    several replicas: `panet_tf.training.SGD` has none of these limits.
 
     Args:
         learning_rate: float or `LearningRateSchedule`. Defaults to 1e-4.

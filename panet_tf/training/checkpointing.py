@@ -19,7 +19,8 @@ class Checkpointing(keras.callbacks.Callback):
 
     `epoch_000012.weights.h5` is an ordinary Keras weights file (`model.load_weights` reads it) with the counters in
     an attribute of its root, so weights and counters can never disagree. It is written beside its place and moved there
-    in one step: `kill -9` at any moment leaves the checkpoints before it whole. `best.weights.h5` is a copy of the one with
+    in one step: `kill -9` at any moment leaves the checkpoints before it whole. `best.weights.h5` is a copy of the one
+    with
     the best monitored value.
 
     Place it after the callbacks that add to the logs: it reads `step` and `minutes` (from `RunControl`) and the
@@ -28,8 +29,8 @@ class Checkpointing(keras.callbacks.Callback):
     Args:
         folder: path of the checkpoints.
         keep: int, how many of the last checkpoints stay. Defaults to 3.
-        monitor: key of the logs whose highest value marks the best; `None` (default) takes mask AP, or box AP where there
-            are no masks. Nothing is the best while the key is missing.
+        monitor: key of the logs whose highest value marks the best; `None` (default) takes mask AP, or box AP where
+            there are no masks. Nothing is the best while the key is missing.
 
     Raises:
         ValueError: when `keep` is below 1.
@@ -120,14 +121,15 @@ def read_state(path):
 
 
 def load_checkpoint(model, path, state):
-    """Loads weights and optimizer, and checks that the optimizer was really restored: Keras only warns when it was not."""
+    """Loads weights and optimizer, and checks that the optimizer was really restored, where Keras only warns."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     try:
         model.load_weights(path)
     except ValueError as error:
         raise ValueError(
-            f"{path} was written by another model. Give the new run its own model_dir, or restore the old configuration. {error}"
+            f"{path} was written by another model. Give the new run its own model_dir, or restore the old "
+            f"configuration. {error}"
         ) from error
     if int(model.optimizer.iterations) != state["iterations"]:
         raise ValueError(

@@ -19,8 +19,8 @@ def evaluate(model, data, *, evaluators=None, max_images=None, verbose="auto"):
         data: `panet_tf.data.DetectionData` made for evaluation (or anything with `dataset()`, `categories`,
             `num_examples` and `source.coco_ground_truth()`).
         evaluators: tuple of evaluators (`update`, `result`, `reset`), or of functions of `ground_truth` and
-            `max_detections` that make them. `None` (default) is `CocoEvaluator` for boxes and, where the model predicts them,
-            masks.
+            `max_detections` that make them. `None` (default) is `CocoEvaluator` for boxes and, where the model predicts
+            them, masks.
         max_images: int or `None`, how many images to look at, for a quick check; the metrics are then of those images.
         verbose: `"auto"` prints progress (a bar in a terminal, else a line now and then), `False` nothing.
 
@@ -65,7 +65,8 @@ def evaluate(model, data, *, evaluators=None, max_images=None, verbose="auto"):
 def predictions(model, dataset):
     """Yields the predictions of each batch as NumPy arrays, float32 where the model computes in less.
 
-    `Model.predict` would hold the masks of the whole data set, and `predict_on_batch` gives every replica the whole batch.
+    `Model.predict` would hold the masks of the whole data set, and `predict_on_batch` gives every replica the whole
+    batch.
 
     Args:
         model: `keras.Model`, compiled or not.

@@ -10,8 +10,9 @@ from PIL import Image
 class EventWriter:
     """Writes scalars, images and text that TensorBoard shows.
 
-    TensorFlow 2.21 no longer brings TensorBoard, whose package holds `tf.summary.scalar` and its like; `tf.summary.write` is
-    TensorFlow's own. People who want to look at the logs install `tensorboard`, machines that train need not.
+    TensorFlow 2.21 no longer brings TensorBoard, whose package holds `tf.summary.scalar` and its like;
+    `tf.summary.write` is TensorFlow's own. People who want to look at the logs install `tensorboard`, machines that
+    train need not.
 
     Args:
         log_dir: folder of the event files; made at the first write.

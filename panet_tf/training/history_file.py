@@ -12,8 +12,8 @@ from panet_tf.training.atomic_write import write_atomically
 class HistoryFile(keras.callbacks.Callback):
     """Keeps `history.csv`: one row an epoch, over all processes that had a part in the run.
 
-    Unlike `keras.callbacks.CSVLogger` it takes columns that come later (AP is not measured every epoch), and a resumed run
-    replaces the rows that the killed one wrote after its last checkpoint.
+    Unlike `keras.callbacks.CSVLogger` it takes columns that come later (AP is not measured every epoch), and a resumed
+    run replaces the rows that the killed one wrote after its last checkpoint.
 
     Args:
         path: of the file.

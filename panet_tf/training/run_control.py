@@ -70,6 +70,6 @@ class RunControl(keras.callbacks.Callback):
         if not math.isfinite(loss):
             named = {name: float(value) for name, value in logs.items()}
             raise FloatingPointError(
-                f"The loss is {loss} at step {self.step}: {named}. The last checkpoint is still good. Try a lower learning "
-                "rate (it must fit the batch size), a longer warm-up, or global_clipnorm."
+                f"The loss is {loss} at step {self.step}: {named}. The last checkpoint is still good. Try a lower "
+                "learning rate (it must fit the batch size), a longer warm-up, or global_clipnorm."
             )

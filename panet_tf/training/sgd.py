@@ -17,11 +17,12 @@ class SGD(keras.optimizers.Optimizer):
         v = momentum * v + g
         w = w - learning_rate * k * v     (nesterov: w - learning_rate * k * (g + momentum * v))
 
-    `keras.optimizers.SGD(weight_decay=...)` is something else: it decays weights outside the momentum, about ten times weaker
-    at momentum 0.9, and clips each replica's gradient before the sum. Here the all-reduce comes first, so that N replicas
-    equal one device. With `gradient_accumulation_steps` a step of `fit` only adds to the accumulator, and every n-th step
-    updates; both are computed always and selected by `where`, so that no `cond` stands around a collective: it works under
-    `tf.distribute` and under `jit_compile`. `iterations` and the learning-rate schedule then count updates, not batches
+    `keras.optimizers.SGD(weight_decay=...)` is something else: it decays weights outside the momentum, about ten times
+    weaker at momentum 0.9, and clips each replica's gradient before the sum. Here the all-reduce comes first, so that N
+    replicas equal one device. With `gradient_accumulation_steps` a step of `fit` only adds to the accumulator, and
+    every n-th step updates; both are computed always and selected by `where`, so that no `cond` stands around a
+    collective: it works under `tf.distribute` and under `jit_compile`. `iterations` and the learning-rate schedule then
+    count updates, not batches
     (Keras gives schedules the count of batches).
 
     Args:
@@ -29,8 +30,8 @@ class SGD(keras.optimizers.Optimizer):
         momentum: float. Defaults to 0.9.
         nesterov: bool. Defaults to `False`.
         weight_decay: float, added to the gradient as `weight_decay * w`. Defaults to 1e-4.
-        exclude_from_decay: tuple of str, variables whose own name (last part of the path) is one of these are not decayed.
-            Defaults to `("gamma", "beta", "bias")`.
+        exclude_from_decay: tuple of str, variables whose own name (last part of the path) is one of these are not
+            decayed. Defaults to `("gamma", "beta", "bias")`.
         bias_multiplier: float, factor on the learning rate of variables named `bias`. Defaults to 1; Detectron uses 2.
         multipliers: dict or tuple of pairs, from a part of a variable's path to a factor on its learning rate, e.g.
             `{"backbone": 0.1}`. Factors of several matches multiply. Defaults to none.
@@ -112,7 +113,7 @@ class SGD(keras.optimizers.Optimizer):
         return factor
 
     def _backend_apply_gradients(self, grads, trainable_variables):
-        # Keras's hook for a backend's own order of work: its order is clip, accumulate under `cond`, all-reduce, update.
+        # Keras's hook for a backend's own order of work; its own is clip, accumulate under `cond`, all-reduce, update.
         indices = [self._get_variable_index(v) for v in trainable_variables]
         variables = [v.value if isinstance(v, keras.Variable) else v for v in trainable_variables]
         grads = [tf.cast(tf.convert_to_tensor(g), v.dtype) for g, v in zip(grads, variables)]

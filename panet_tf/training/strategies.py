@@ -13,10 +13,10 @@ def make_strategy(strategy="one_device", devices=None):
     Batches are global: N replicas share one batch of the data, they do not get one each.
 
     Args:
-        strategy: `"one_device"` (TensorFlow's default placement), `"mirrored"` (all GPUs of this machine, or `devices`),
-            `"multi_worker"` (several hosts that read `TF_CONFIG`; each needs its own `model_dir`), `"tpu"`; or a
-            `tf.distribute.Strategy`, which is returned as it is. `"multi_worker"` and `"tpu"` are only constructed by us:
-            no run on several hosts or on a TPU has been made.
+        strategy: `"one_device"` (TensorFlow's default placement), `"mirrored"` (all GPUs of this machine, or
+            `devices`), `"multi_worker"` (several hosts that read `TF_CONFIG`; each needs its own `model_dir`), `"tpu"`;
+            or a `tf.distribute.Strategy`, which is returned as it is. `"multi_worker"` and `"tpu"` are only constructed
+            by us: no run on several hosts or on a TPU has been made.
         devices: tuple of str for `"one_device"` (one) and `"mirrored"`, e.g. `("GPU:0", "GPU:1")`; for `"tpu"` the
             address of the TPU as str; `None` (default) takes what there is.
 

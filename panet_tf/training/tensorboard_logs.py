@@ -10,8 +10,8 @@ from panet_tf.training.event_writer import EventWriter
 class TensorBoardLogs(keras.callbacks.Callback):
     """Writes the logs of every epoch, with the training step (not the epoch) on the horizontal axis.
 
-    Unlike `keras.callbacks.TensorBoard` it runs without the `tensorboard` package, which TensorFlow 2.21 does not bring, and
-    a resumed run continues the curves where they were. Place it after the callbacks that add to the logs.
+    Unlike `keras.callbacks.TensorBoard` it runs without the `tensorboard` package, which TensorFlow 2.21 does not
+    bring, and a resumed run continues the curves where they were. Place it after the callbacks that add to the logs.
 
     Args:
         log_dir: folder of the event files.

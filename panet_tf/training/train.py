@@ -1,26 +1,26 @@
 """One function from a configuration to a trained model."""
 
-import difflib
 import json
 import math
 import pathlib
 import sys
-import warnings
 
 import gin
 import keras
-import numpy as np
 import tensorflow as tf
 
+from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.training.atomic_write import write_atomically
 from panet_tf.training.checkpointing import Checkpointing
 from panet_tf.training.evaluate import check_categories_match
 from panet_tf.training.evaluation_callback import EvaluationCallback
 from panet_tf.training.history_file import HistoryFile
+from panet_tf.training.initial_weights import load_initial_weights
 from panet_tf.training.operative_config import OperativeConfig
 from panet_tf.training.prediction_images import PredictionImages
 from panet_tf.training.progress_lines import ProgressLines
 from panet_tf.training.run_control import RunControl
+from panet_tf.training.run_record import record_run
 from panet_tf.training.sgd import SGD
 from panet_tf.training.strategies import check_strategy, make_strategy
 from panet_tf.training.tensorboard_logs import TensorBoardLogs
@@ -60,22 +60,22 @@ def train(
     come next; it ends where the uninterrupted run ends. With nothing left to do it only restores the model. What was
     configured differently the last time is printed.
 
-    `model_dir` holds `model.keras` (written at the end), `checkpoints/` (weights, optimizer and counters; the last few and
-    the best), `history.csv`, `metrics.json` (the last row and the best AP), `logs/` (TensorBoard: losses, AP, learning rate,
-    images of predictions beside the ground truth), `images/`, `operative_config.gin` and `run.json`.
+    `model_dir` holds `model.keras` (written at the end), `checkpoints/` (weights, optimizer and counters; the last few
+    and the best), `history.csv`, `metrics.json` (the last row and the best AP), `logs/` (TensorBoard: losses, AP,
+    learning rate, images of predictions beside the ground truth), `images/`, `operative_config.gin` and `run.json`.
 
     Args:
-        model: function of `categories` that makes the model, called inside the strategy's scope after seed and dtype policy
-            are set (`panet_tf.models.panet`, a gin reference `@panet`, `functools.partial(panet, norm="group")`); or a
-            built `keras.Model`.
+        model: function of `categories` that makes the model, called inside the strategy's scope after seed and dtype
+            policy are set (`panet_tf.models.panet`, a gin reference `@panet`, `functools.partial(panet,
+            norm="group")`); or a built `keras.Model`.
         train_data: `panet_tf.data.DetectionData` made for training: `categories`, `batch_size`, and `dataset(step=k)`,
             which goes on where step k would be.
         model_dir: path of the run's folder.
         steps: int, training batches of the whole run.
         steps_per_epoch: int, batches between evaluations and checkpoints; a kill loses at most that many. Defaults to a
             twentieth of `steps`. An epoch here is not a pass over the data.
-        optimizer: function without arguments that makes the optimizer (`@panet_tf.SGD`), or an optimizer, rebuilt from its
-            config. Defaults to `panet_tf.training.SGD()`, or the one that a built model was compiled with.
+        optimizer: function without arguments that makes the optimizer (`@panet_tf.SGD`), or an optimizer, rebuilt from
+            its config. Defaults to `panet_tf.training.SGD()`, or the one that a built model was compiled with.
         eval_data: `DetectionData` made for evaluation, or `None` for no AP.
         evaluators: as in `panet_tf.training.evaluate`. Defaults to COCO's for boxes and masks.
         evaluate_every: int, epochs between evaluations. Defaults to 1.
@@ -85,7 +85,8 @@ def train(
         dtype_policy: str, e.g. `"mixed_bfloat16"`. Defaults to `"float32"`. For a model made by a function.
         jit_compile: bool, compile the train step with XLA. Defaults to `False`.
         seed: int of weights and everything random in Keras; data and model have their own `seed`. Defaults to 0.
-        deterministic: bool, ask TensorFlow for reproducible kernels (slower; stays on in this process). Defaults to `False`.
+        deterministic: bool, ask TensorFlow for reproducible kernels (slower; stays on in this process). Defaults to
+            `False`.
         initial_weights: path of a `.keras` or `.weights.h5` file to start from; layers that do not fit (heads of other
             classes) are left as they are and listed. Not read on resumption.
         monitor: key of the logs whose highest value marks the best checkpoint. Defaults to mask AP, or box AP.
@@ -128,10 +129,12 @@ def train(
             check_categories_match(model, data)
     if eval_data is None and final_weights == "best":
         raise ValueError('final_weights="best" needs eval_data, which is None.')
+    if getattr(model, "preprocessing", False) is None and hasattr(train_data, "canvases"):
+        model.preprocessing = preprocessing_of(eval_data or train_data)
     state = state or {"epoch": 0, "step": 0, "minutes": 0.0}
     arguments = dict(steps=steps, steps_per_epoch=steps_per_epoch, seed=seed, dtype_policy=dtype_policy)
     arguments |= dict(jit_compile=jit_compile, max_minutes=max_minutes, replicas=strategy.num_replicas_in_sync)
-    _record_run(model_dir / "run.json", model, train_data, arguments, resumed=bool(state["step"]), verbose=verbose)
+    record_run(model_dir / "run.json", model, train_data, arguments, resumed=bool(state["step"]), verbose=verbose)
     control = RunControl(
         steps, start_step=state["step"], max_minutes=max_minutes, start_minutes=state["minutes"]
     )
@@ -181,8 +184,9 @@ def _make_model(model, train_data, strategy, dtype_policy, seed):
     if isinstance(model, keras.Model):
         if strategy.num_replicas_in_sync > 1 and model.distribute_strategy is not strategy:
             raise ValueError(
-                "A built model must have been built in the scope of the strategy that trains it. Give train() a function of "
-                f"`categories` that builds it, or the strategy object itself; received {model.name} and {strategy}."
+                "A built model must have been built in the scope of the strategy that trains it. Give train() a "
+                "function of `categories` that builds it, or the strategy object itself; received "
+                f"{model.name} and {strategy}."
             )
         return model
     previous = keras.config.dtype_policy()
@@ -209,64 +213,21 @@ def _compile(model, optimizer, jit_compile):
         model.optimizer.build(model.trainable_variables)
 
 
-def load_initial_weights(model, path):
-    """Loads what fits of a weights file and prints what does not.
+def preprocessing_of(data):
+    """What prediction does to an image so that the model sees it as in evaluation.
 
     Args:
-        model: built `keras.Model`.
-        path: of a `.keras` or `.weights.h5` file of a model with the same parts.
+        data: `panet_tf.data.DetectionData`; of several short sides (multi-scale training) the longest counts.
 
     Returns:
-        Tuple of str, the paths of variables that kept their values.
+        `panet_tf.data.Preprocessing`.
     """
-    floats = [variable for variable in model.weights if keras.backend.is_float_dtype(variable.dtype)]
-    before = [variable.numpy() for variable in floats]
-    for variable, value in zip(floats, before):
-        variable.assign(np.full_like(value, np.nan))  # what is still NaN after loading was not in the file
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras warns about each layer; the line below says it once
-        model.load_weights(path, skip_mismatch=True)
-    kept = []
-    for variable, value in zip(floats, before):
-        if np.isnan(variable.numpy()).all() and value.size:
-            variable.assign(value)
-            kept.append(variable.path)
-    if kept:
-        names = ", ".join(kept[:12]) + (", ..." if len(kept) > 12 else "")
-        print(f"{path}: {len(kept)} of {len(floats)} variables kept their initial values: {names}")
-    return tuple(kept)
-
-
-def _record_run(path, model, train_data, arguments, *, resumed, verbose):
-    """Writes what this run is made of, and says what differs from the last time."""
-    record = {
-        "arguments": arguments,
-        "model": keras.saving.serialize_keras_object(model)["config"],
-        "optimizer": keras.saving.serialize_keras_object(model.optimizer)["config"],
-        "data": {"batch_size": getattr(train_data, "batch_size", None), "seed": getattr(train_data, "seed", None)},
-        "gin": gin.config_str().splitlines(),
-    }
-    text = json.dumps(record, indent=1, default=str)
-    if resumed and path.exists() and verbose:
-        for line in differences(json.loads(path.read_text(encoding="utf-8")), json.loads(text)):
-            print(f"Changed since this run was started: {line}")
-    write_atomically(path, text)
-
-
-def differences(old, new, name=""):
-    """Lines that say what differs between two trees of JSON values.
-
-    Args:
-        old, new: values as `json.loads` gives them.
-        name: path of the values, for the lines.
-
-    Returns:
-        List of str, e.g. `["arguments.steps: 100 -> 200"]`.
-    """
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = [key for key in dict.fromkeys([*old, *new]) if key != "name"]  # Keras numbers names through a process
-        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{name}.{key}".strip("."))]
-    if name == "gin":
-        changed = difflib.unified_diff(old or [], new or [], lineterm="", n=0)
-        return [f"gin {line}" for line in changed if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-    return [] if old == new else [f"{name}: {old} -> {new}"]
+    sides = [side for side in data.short_sides if side is not None]
+    return Preprocessing(
+        canvases=data.canvases,
+        short_side=max(sides, default=None),
+        long_side=data.long_side,
+        mean=data.mean,
+        std=data.std,
+        antialias=data.antialias,
+    )

@@ -29,8 +29,8 @@ def scaled_steps(steps, *, batch_size, reference_batch_size=16):
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up in front of a decay that a subclass defines; all numbers stated for a reference batch.
 
-    The rate at update `t` is `learning_rate * batch_size / reference_batch_size * warm(t) * decay(t)`, where `warm` rises
-    linearly from `warmup_factor` to 1 over `warmup_steps`. Updates are counted in the reference batch too: at a
+    The rate at update `t` is `learning_rate * batch_size / reference_batch_size * warm(t) * decay(t)`, where `warm`
+    rises linearly from `warmup_factor` to 1 over `warmup_steps`. Updates are counted in the reference batch too: at a
     quarter of the batch everything lasts four times as many updates (`scale_steps=False` keeps them).
 
     Args:

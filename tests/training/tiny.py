@@ -113,7 +113,6 @@ class TinyData:
             box = [left, top, right - left, bottom - top]
             category = self.categories[int(classes[0]) - 1]["id"]
             images.append({"id": i, "height": 8, "width": 8})
-            annotations.append(
-                {"id": i + 1, "image_id": i, "category_id": category, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
-            )
+            annotation = {"id": i + 1, "image_id": i, "category_id": category, "bbox": box, "iscrowd": 0}
+            annotations.append({**annotation, "area": box[2] * box[3]})
         return {"images": images, "annotations": annotations, "categories": list(self.categories)}

@@ -1,0 +1,135 @@
+"""What gin lets pass and a run of days should not: misspelt macros, and parameters that vanish in `**kwargs`."""
+
+import ast
+import difflib
+import inspect
+import pathlib
+import re
+
+import gin
+import keras
+
+STANDARD_MACROS = ("MODEL", "TRAIN_DATA", "EVAL_DATA")
+"""What model files and data files define; a run need not use all of them."""
+
+LAYER_ARGUMENTS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
+
+
+def nearest(name, names):
+    """Sentence that offers the name most like a given one, or nothing when none is like it."""
+    matches = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=1, cutoff=0.5)
+    return f' Did you mean "{matches[0]}"?' if matches else ""
+
+
+def _registered():
+    """Complete names of everything that gin knows, to the registered function or class."""
+    return {name: configurable.wrapped for name, configurable in gin.config._REGISTRY.items()}
+
+
+def _short_names():
+    return [name.rsplit(".", 1)[-1] for name in _registered() if not name.startswith("gin.")]
+
+
+def explained(message, folders):
+    """gin's message, with the nearest name that exists.
+
+    Args:
+        message: str of gin's exception.
+        folders: those in which files were looked for, beside the working directory.
+
+    Returns:
+        str.
+    """
+    message = message.strip()
+    if found := re.search(r"Unable to open file: (\S+)\. ", message):
+        folders = [pathlib.Path(folder) for folder in folders]
+        there = [str(path.relative_to(folder)) for folder in folders for path in sorted(folder.rglob("*.gin"))]
+        wanted = found.group(1)
+        same_name = [path for path in there if path.endswith("/" + pathlib.Path(wanted).name)]
+        hint = f' Did you mean "{same_name[0]}"?' if same_name else nearest(wanted, there)
+        places = ", ".join(["the working directory", *map(str, folders)])
+        return f'There is no gin file "{wanted}" in {places}.{hint}'
+    if found := re.search(r"No configurable matching (?:reference )?'@?(?:[\w/]+/)?([\w.]+)(?:\(\))?'", message):
+        name = found.group(1)
+        return f"{message}{nearest(name.rsplit('.', 1)[-1], _short_names())}"
+    if found := re.search(r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message):
+        owner = gin.config._REGISTRY.get_match(found.group(1).rsplit("/", 1)[-1])
+        names = _parameters(owner.wrapped) or () if owner else ()
+        return f"{message}{nearest(found.group(2), names)}"
+    return message
+
+
+def check_macros():
+    """Every macro that is used has a value, and every value is used."""
+    config = gin.config._CONFIG
+    defined = {scope for scope, selector in config if selector == "gin.macro"}
+    macro = gin.config._REGISTRY["gin.macro"].wrapper
+    used = {"/".join(reference.scopes) for reference in gin.config.iterate_references(config, to=macro)}
+    for name in sorted(used - defined):
+        raise ValueError(
+            f"%{name} is used but nothing defines it.{nearest(name, defined)} Files of models/ define MODEL, files of "
+            f"data/ TRAIN_DATA and EVAL_DATA: give one of each with --gin_file, or a binding {name} = ..."
+        )
+    for name in sorted(defined - used - set(STANDARD_MACROS)):
+        raise ValueError(f"{name} has a value but nothing uses it.{nearest(name, used | set(STANDARD_MACROS))}")
+
+
+def check_parameters():
+    """No bound parameter disappears in a `**kwargs` and fails, or is ignored, when the model is built."""
+    for (_, selector), values in gin.config._CONFIG.items():
+        known = _parameters(gin.config._REGISTRY[selector].wrapped)
+        if known is None:
+            continue
+        for name in values:
+            if name not in known:
+                raise ValueError(f"{selector} has no parameter '{name}'.{nearest(name, known)}")
+
+
+def _parameters(function):
+    """Names that a function or class takes, those of what it hands its `**kwargs` to included; `None` if any goes."""
+    if isinstance(function, type):
+        return _class_parameters(function)
+    signature = inspect.signature(function)
+    names, open_ended = _named(signature)
+    if not open_ended:
+        return names
+    targets = list(_receivers(function, open_ended))
+    known = [_parameters(target) for target in targets]
+    if not targets or None in known:
+        return None
+    return names.union(*known)
+
+
+def _class_parameters(cls):
+    names = set()
+    for base in cls.__mro__:
+        if base is object or "__init__" not in vars(base):
+            continue
+        if base.__module__.startswith("keras.") and issubclass(base, keras.layers.Layer) and base is not cls:
+            return names | set(LAYER_ARGUMENTS)
+        own, open_ended = _named(inspect.signature(vars(base)["__init__"]))
+        names |= own - {"self"}
+        if not open_ended:
+            return names
+    return None
+
+
+def _named(signature):
+    """Parameter names of a signature, and the name of its `**` parameter or `None`."""
+    kinds = {parameter.name: parameter.kind for parameter in signature.parameters.values()}
+    names = {name for name, kind in kinds.items() if kind not in (inspect._VAR_POSITIONAL, inspect._VAR_KEYWORD)}
+    return names, next((name for name, kind in kinds.items() if kind is inspect._VAR_KEYWORD), None)
+
+
+def _receivers(function, kwargs):
+    """Functions and classes that a function calls with `**kwargs`, found by reading it."""
+    try:
+        tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(function)))
+    except (OSError, SyntaxError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            stars = [k.value for k in node.keywords if k.arg is None]
+            handed = any(isinstance(star, ast.Name) and star.id == kwargs for star in stars)
+            if handed and node.func.id in function.__globals__:
+                yield function.__globals__[node.func.id]
