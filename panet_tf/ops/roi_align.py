@@ -198,13 +198,17 @@ def _pool_by_gather(maps, rois, image, level, bins):
     points = range(bins.samples or bins.max_samples)
     rows = [n for k in points for n in _neighbours(y_start, y_length, y_number, bins.shape[0], k, height)]
     columns = [n for k in points for n in _neighbours(x_start, x_length, x_number, bins.shape[1], k, width)]
-    rows = [(begin[:, None] + y * width[:, None], weight) for y, weight in rows]
-    terms = [
-        (y[:, :, None] + x[:, None, :], (y_weight[:, :, None] * x_weight[:, None, :])[..., None])
-        for y, y_weight in rows
-        for x, x_weight in columns
-    ]
-    return _weighted_rows(table, terms)
+    row_index, row_weight = (tf.stack(values) for values in zip(*rows))
+    column_index, column_weight = (tf.stack(values) for values in zip(*columns))
+    row_index = begin[:, None] + row_index * width[:, None]
+
+    def term(number):
+        """Rows of the table (n, bins, bins) and their weights (n, bins, bins, 1), for one neighbour of one point."""
+        row, column = number // len(columns), number % len(columns)
+        index = row_index[row][:, :, None] + column_index[column][:, None, :]
+        return index, (row_weight[row][:, :, None] * column_weight[column][:, None, :])[..., None]
+
+    return _weighted_rows(table, term, len(rows) * len(columns))
 
 
 def _neighbours(start, length, number, bins, k, size):
@@ -222,25 +226,41 @@ def _neighbours(start, length, number, bins, k, size):
     return [(low_index, share * (1.0 - fraction)), (high_index, share * fraction)]
 
 
-def _weighted_rows(table, terms):
-    """Sum over terms (index int32 (n, h, w), weight float32 (n, h, w, 1)) of weight * table[index] -> (n, h, w, C).
+def _weighted_rows(table, term, count):
+    """Sum of weight * table[index] over (index (n, h, w), weight (n, h, w, 1)) = term(0 .. count - 1) -> (n, h, w, C).
 
     The gradient is written out because the automatic one keeps every term's rows until all are added; here one table is
     added to in place.
     """
 
+    def accumulate(total, add):
+        if count <= 16:  # two points a side: a compiler fuses the terms into one pass
+            for number in range(count):
+                total = add(number, total)
+            return total
+        return tf.while_loop(
+            lambda number, _: number < count,
+            lambda number, total: (number + 1, add(number, total)),
+            (0, total),
+            parallel_iterations=1,
+        )[1]
+
     @tf.custom_gradient
     def pool(table):
-        total = 0.0
-        for index, weight in terms:
-            total += weight * tf.cast(tf.gather(table, index), tf.float32)
+        def add_rows(number, total):
+            index, weight = term(number)
+            return total + weight * tf.cast(tf.gather(table, index), tf.float32)
 
         def gradient(upstream):
-            result = tf.zeros(tf.shape(table), tf.float32)
-            for index, weight in terms:
-                result = tf.tensor_scatter_nd_add(result, index[..., None], weight * tf.cast(upstream, tf.float32))
-            return tf.cast(result, table.dtype)
+            upstream = tf.cast(upstream, tf.float32)
 
-        return total, gradient
+            def add_to_rows(number, total):
+                index, weight = term(number)
+                return tf.tensor_scatter_nd_add(total, index[..., None], weight * upstream)
+
+            return tf.cast(accumulate(tf.zeros(tf.shape(table), tf.float32), add_to_rows), table.dtype)
+
+        shape = tf.concat([tf.shape(term(0)[0]), tf.shape(table)[-1:]], axis=0)
+        return accumulate(tf.zeros(shape, tf.float32), add_rows), gradient
 
     return pool(table)
