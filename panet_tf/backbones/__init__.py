@@ -1,1 +1,8 @@
 """Feature extractors: functional Keras models from images to levels C2 to C5."""
+
+from panet_tf.backbones.adapter import adapt_backbone
+from panet_tf.backbones.freezing import freeze
+from panet_tf.backbones.mobilenet_v2 import mobilenet_v2
+from panet_tf.backbones.resnet import resnet
+
+__all__ = ["adapt_backbone", "freeze", "mobilenet_v2", "resnet"]
