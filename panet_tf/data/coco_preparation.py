@@ -4,12 +4,13 @@ import contextlib
 import hashlib
 import io
 import json
+import logging
 import os
 import pathlib
 import re
 
 import tensorflow_datasets as tfds
-from absl import logging
+from absl import logging as absl_logging
 from tensorflow_datasets.core.utils import tqdm_utils
 
 from panet_tf.data.coco_json import CocoJson, CocoJsonConfig
@@ -28,7 +29,7 @@ def prepare_coco_json(*, annotations, images, cache=None, categories=None, keep_
         annotations, images: paths of the COCO JSON and of the folder of its images.
         cache: folder. Defaults to `$XDG_CACHE_HOME/panet_tf`, `~/.cache/panet_tf`.
         categories, keep_empty: see `CocoAnnotations`, `CocoJsonConfig`.
-        progress: bool, show progress, and the counts of what was wrong.
+        progress: bool, show a progress bar. The counts of what was wrong are logged as a warning in any case.
 
     Returns:
         `pathlib.Path` of the TFDS folder, for `read_builder` and `read_report`.
@@ -58,8 +59,8 @@ def prepare_coco_json(*, annotations, images, cache=None, categories=None, keep_
             if not folder.exists():  # else another process has put its result there first
                 raise
     counts = read_report(folder).summary()
-    if progress and counts:
-        print(f"{annotations}:\n{counts}", flush=True)
+    if counts:
+        logging.getLogger(__name__).warning("%s:\n%s", annotations, counts)
     return folder
 
 
@@ -89,11 +90,11 @@ def _fingerprint(annotations, images, settings):
 @contextlib.contextmanager
 def quiet_tfds():
     """TFDS's bars have no total, and its warnings speak of its own code; `CocoJson` shows the progress."""
-    active, verbosity = getattr(tqdm_utils, "_active", True), logging.get_verbosity()
+    active, verbosity = getattr(tqdm_utils, "_active", True), absl_logging.get_verbosity()
     tqdm_utils.display_progress_bar(False)
-    logging.set_verbosity(logging.ERROR)
+    absl_logging.set_verbosity(absl_logging.ERROR)
     try:
         yield
     finally:
         tqdm_utils.display_progress_bar(active)
-        logging.set_verbosity(verbosity)
+        absl_logging.set_verbosity(verbosity)

@@ -32,7 +32,7 @@ class CocoSource:
             whose file lists other categories take the training source's: `categories=train_source.categories`.
         keep_empty: bool, keep images without a usable annotation. Defaults to True.
         cache: folder of prepared data. Defaults to `$XDG_CACHE_HOME/panet_tf`, `~/.cache/panet_tf`. Safe to delete.
-        progress: bool, show the progress of preparing, and the counts of what was wrong. Defaults to True.
+        progress: bool, show a progress bar while preparing. Defaults to True.
 
     Attributes (the first use of any but `annotations` and `images` prepares the data):
         categories: tuple of dicts `{"id", "name", ...}` as in the file; class k is `categories[k - 1]`.

@@ -49,9 +49,12 @@ def read_image(path, *, height=None, width=None):
         raise ValueError(f"image file cannot be read: {type(e).__name__}") from e
     try:
         image = Image.open(io.BytesIO(data))
-        orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception as e:  # Pillow's readers raise nearly anything on bytes that are no image
         raise ValueError("file is not an image") from e
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)  # reads a PNG to its end
+    except Exception as e:  # as above
+        raise ValueError("image file is truncated or broken") from e
     notes = []
     stored = image.size
     upright = stored[::-1] if orientation in (5, 6, 7, 8) else stored
