@@ -78,7 +78,7 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
             if not pathlib.Path(images).is_dir():
                 raise ValueError(f"images of split {split!r} must be a folder, received {images}")
             self._files[split] = CocoAnnotations(annotations, categories=categories)
-            if categories is None:
+            if split == next(iter(splits)):
                 categories = self._files[split].categories
             self._check_shared(split, categories)
         num_keypoints = max(f.num_keypoints for f in self._files.values())

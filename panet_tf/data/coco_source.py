@@ -5,11 +5,11 @@ import os
 import pathlib
 import re
 
+import gin
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-import gin
 from panet_tf.data.coco_preparation import SPLIT, prepare_coco_json, quiet_tfds, read_builder, read_report
 from panet_tf.data.record_files import find_records, read_record, rows_of_part
 

@@ -73,7 +73,9 @@ def test_wrong_lists_of_categories_are_refused(tmp_path, wanted, message):
         (json.dumps({"images": [], "annotations": [], "categories": [{"name": "cat"}]}), "whole-number id"),
         (json.dumps({"images": [], "annotations": [], "categories": ["cat"]}), "whole-number id"),
         (
-            json.dumps({"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}),
+            json.dumps(
+                {"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}
+            ),
             "category ids must be unique",
         ),
         (json.dumps({"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}), "needs images"),

@@ -9,7 +9,9 @@ from pycocotools.coco import COCO
 from panet_tf.data import mask_crops
 from panet_tf.data.mask_grids import unpack_masks
 
-masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=30), elements=st.integers(0, 1))
+masks = hnp.arrays(
+    np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=30), elements=st.integers(0, 1)
+)
 
 
 def encode(mask):

@@ -1,0 +1,77 @@
+"""scripts/prepare_data.py from the command line to its exit status."""
+
+import importlib.util
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from tests import tiny_coco
+from tests.tiny_coco import annotation, image_entry
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "prepare_data.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    """The script as a module: its flags can be defined once a process."""
+    before = set(flags.FLAGS)
+    spec = importlib.util.spec_from_file_location("prepare_data_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    for name in set(flags.FLAGS) - before:
+        delattr(flags.FLAGS, name)
+
+
+def call(script, folder, *arguments):
+    with flagsaver.flagsaver():
+        paths = [f"--annotations={folder}/all.json", f"--images={folder}/images", f"--cache={folder}/cache"]
+        return script.main(flags.FLAGS(["prepare_data.py", *paths, *arguments]))
+
+
+@pytest.fixture
+def flawed(tmp_path):
+    annotations = [annotation(1), annotation(2, category_id=90, iscrowd=1)]
+    annotations += [annotation(i, image_id=2, segmentation=[[1, 1, 2, 2]]) for i in (17, 18, 19)]
+    tiny_coco.write(tmp_path, [image_entry(1), image_entry(2)], annotations)
+    return tmp_path
+
+
+def test_it_lists_what_is_wrong_with_which_annotation(script, flawed, capsys):
+    assert call(script, flawed, "--max_listed=2") == 0
+    out = capsys.readouterr().out
+    assert "2 images, 2 annotations (1 crowds)" in out
+    assert "class 1: cat (id 3): 1\n  class 2: toothbrush (id 90): 1\n" in out
+    listed = (
+        "polygon has fewer than three points: 3\n    2.png, image 2, annotation 17\n    2.png, image 2, annotation 18\n"
+    )
+    assert f"skipped annotation: {listed}    ... and 1 more" in out
+    assert (flawed / "cache" / "coco_json").is_dir()
+
+
+def test_strict_fails_on_faults_and_passes_without(script, flawed, tmp_path_factory, capsys):
+    assert call(script, flawed, "--strict") == 1
+    good = tmp_path_factory.mktemp("good")
+    tiny_coco.write(good, annotations=[annotation(1), annotation(2, leave_out=("iscrowd",))])  # noted, not repaired
+    assert call(script, good, "--strict") == 0
+    tiny_coco.write(good)
+    assert call(script, good, "--strict") == 0 and "No problems." in capsys.readouterr().out
+
+
+def test_an_unusable_data_set_is_explained_without_a_traceback(script, flawed, capsys):
+    assert call(script, flawed, "--categories=cta") == 2
+    assert "Unusable: " in (err := capsys.readouterr().err) and "Did you mean 'cat'" in err
+
+
+@pytest.mark.slow
+def test_the_command_line_shows_examples_and_exits_as_main_says(flawed):
+    shown = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True)
+    assert "python scripts/prepare_data.py --annotations=" in shown.stdout
+    command = [sys.executable, SCRIPT, f"--annotations={flawed}/all.json", f"--images={flawed}/images", "--strict"]
+    environment = {"PYTHONPATH": str(SCRIPT.parents[1]), "PATH": "", "HOME": str(flawed)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and "annotation 19" in done.stdout, done.stderr
