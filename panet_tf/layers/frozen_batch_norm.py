@@ -12,7 +12,7 @@ class FrozenBatchNorm(keras.layers.Layer):
 
     `gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta`, folded into one product and one sum in
     float32. None of the four vectors is trainable, whatever `trainable` says, and none is ever updated; gradients reach
-    the input. The weights are those of `keras.layers.BatchNormalization`, so that either reads the other's checkpoints.
+    the input. The weights are those of `keras.layers.BatchNormalization`, in their order.
 
     Args:
         epsilon: float, added to the variance. Defaults to 1e-5; torchvision's published COCO detectors have 0.

@@ -38,6 +38,7 @@ def load_keras_file(model, path, group=None):
             if group is not None and group not in source:
                 raise ValueError(f"{path} has no part {group!r}; its parts are {sorted(source)}.")
             given, wanted = _datasets(source[group] if group else source), _datasets(target)
+            given = {_kin(name, wanted): data for name, data in given.items()}
             fits = [name for name, data in given.items() if name in wanted and wanted[name].shape == data.shape]
             skipped = [
                 (name, data.shape, f"the model has {wanted[name].shape}" if name in wanted else "not in the model")
@@ -50,6 +51,14 @@ def load_keras_file(model, path, group=None):
         if fits:
             model.load_weights(own)
     return fits, skipped, missing
+
+
+def _kin(name, wanted):
+    """The address itself, or that of the other kind of batch norm: live and frozen ones hold the same four vectors."""
+    for a, b in (("batch_normalization", "frozen_batch_norm"), ("frozen_batch_norm", "batch_normalization")):
+        if name not in wanted and a in name and name.replace(a, b) in wanted:
+            return name.replace(a, b)
+    return name
 
 
 def _datasets(group):

@@ -61,7 +61,7 @@ def read_torch(path):
             raise ValueError(f"{path} must be little-endian, received {archive.read(f'{root}byteorder')!r}.")
         try:
             content = _Unpickler(io.BytesIO(archive.read(pickles[0])), archive, root).load()
-        except (pickle.UnpicklingError, EOFError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{path} cannot be read as a file of tensors: {error}") from error
     return dict(_tensors(content, ()))
 

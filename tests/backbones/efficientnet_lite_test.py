@@ -46,7 +46,8 @@ def _photographs():
         images = {image["id"]: image for image in content["images"]}
         for annotation in content["annotations"]:
             name, image = names[annotation["category_id"]], images[annotation["image_id"]]
-            if name in SAME and annotation["area"] > 0.15 * image["height"] * image["width"] and not annotation["iscrowd"]:
+            share = annotation["area"] / (image["height"] * image["width"])
+            if name in SAME and share > 0.15 and not annotation["iscrowd"]:
                 x, y, w, h = annotation["bbox"]
                 file = tf.io.read_file(str(folder / image["file_name"]))
                 pixels = tf.io.decode_image(file, channels=3)
