@@ -11,8 +11,8 @@ def freeze(model, stages):
     """Makes the first stages of a backbone untrainable; their batch norms run on recorded statistics.
 
     Stages are counted as detectron2's FREEZE_AT counts them: 1 is the stem (all that works at stride 2 or less), 2 adds
-    what leads to C2 (`layer1` of a ResNet), up to 5. The detectors of the papers freeze 2. Layers above are left as they
-    are. Call it before `compile`.
+    what leads to C2 (`layer1` of a ResNet), up to 5. The detectors of the papers freeze 2. Layers above are left as
+    they are. Call it before `compile`.
 
     Args:
         model: functional model with outputs `"C2"`.. `"C5"`, from `resnet`, `mobilenet_v2` or `adapt_backbone`.
