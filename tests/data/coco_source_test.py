@@ -14,7 +14,7 @@ from pycocotools import mask as mask_utils
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from panet_tf.data import embedded_paths
+from panet_tf.data import embedded_paths, image_files
 from panet_tf.data.coco_source import CocoSource
 from tests import tiny_coco
 from tests.tiny_coco import annotation, image_entry
@@ -233,3 +233,19 @@ def test_ground_truth_of_coco_gives_the_numbers_of_the_original_file(tmp_path, n
     if not folder:
         pytest.skip("PANET_TF_COCO names no folder with instances_val.json and val/")
     check_same_numbers(f"{folder}/{name}.json", f"{folder}/val", tmp_path, kinds)
+
+
+def test_an_interrupted_preparation_is_not_taken_for_whole(tmp_path, monkeypatch):
+    paths = tiny_coco.write(tmp_path, [image_entry(i) for i in (1, 2, 3)])
+    read = image_files.read_image
+
+    def interrupted(path, **size):
+        if path.name == "3.png":
+            raise KeyboardInterrupt
+        return read(path, **size)
+
+    monkeypatch.setattr(image_files, "read_image", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        source_of(tmp_path).builder  # noqa: B018 the first use
+    monkeypatch.undo()
+    assert source_of(tmp_path).num_examples == 3 and paths[0].exists()
