@@ -15,6 +15,7 @@ from panet_tf.data.batching import (
     random_subset,
 )
 from panet_tf.data.cropping import crop_sample
+from panet_tf.data.host_calls import host_call
 from panet_tf.data.raw_samples import blank, checked, to_sample
 from panet_tf.data.resizing import choose_canvas, plan_window, resize_sample, resize_scale, rounded
 
@@ -31,9 +32,9 @@ class DetectionData:
       `image_sizes`: int array (num_examples, 2), height and width of each image;
       `num_objects`: int array (num_examples,), annotations that are not crowds;
       `sample(index)`: int64 scalar tensor -> one raw sample (see `raw_samples`), called inside the graph.
-    An image that cannot be read has the id -1 and becomes a
-    padding image. A source that cannot be read at random places may have `samples(shuffle_seed)` instead, a
-    `tf.data.Dataset` of raw samples; resuming such a source reads again what was seen.
+    An image that cannot be read has the id -1 and becomes a padding image. A source that cannot be read at random
+    places may have `samples(shuffle_seed)` instead, a `tf.data.Dataset` of raw samples; resuming such a source reads
+    again what was seen.
 
     **Order.** Training never ends: each epoch is a new order of all images, a function of (seed, epoch). Every random
     choice about an image is a function of (seed, epoch, image), whatever the batch, the order of the workers or the
@@ -346,4 +347,4 @@ class DetectionData:
             self.dropped_instances += int(count) - self.max_instances
             return count
 
-        return tf.ensure_shape(tf.numpy_function(add, [count], tf.int32), ())
+        return tf.ensure_shape(host_call(add, [count], tf.int32), ())

@@ -9,6 +9,7 @@ import tensorflow as tf
 from pycocotools import mask as rle
 
 from panet_tf.data import shape_drawing
+from panet_tf.data.host_calls import host_call
 from panet_tf.data.mask_grids import GRID_SIZE, pack_masks, sample_mask
 
 MAX_INSTANCES = 1000  # Annotation ids are image * 1000 + number.
@@ -100,7 +101,7 @@ class OccludedShapesSource:
         def draw(index):
             return tf.nest.flatten(self.draw(int(index)))
 
-        flat = tf.numpy_function(draw, [index], [spec.dtype for spec in flat_spec], stateful=False)
+        flat = host_call(draw, [index], [spec.dtype for spec in flat_spec])
         shaped = [tf.ensure_shape(value, spec.shape) for value, spec in zip(flat, flat_spec)]
         return tf.nest.pack_sequence_as(example, shaped)
 
@@ -258,8 +259,10 @@ class OccludedShapesSource:
                             "size": [height, width],
                             "counts": objects["segmentation"][position].decode(),
                         },
-                        # COCO has x first.
-                        "keypoints": points[:, [1, 0, 2]].reshape(-1).tolist(),
+                        # COCO has x first, and counts from the centre of the first pixel.
+                        "keypoints": np.where(points[:, 2:] > 0, points[:, [1, 0, 2]] - (0.5, 0.5, 0), 0)
+                        .ravel()
+                        .tolist(),
                         "num_keypoints": int((points[:, 2] > 0).sum()),
                     }
                 )
