@@ -94,7 +94,7 @@ def test_two_fc_head_equals_the_authors(golden, seeded):
     features, _ = roi_features(recorded)
     head = BoxHead(num_classes=80, norm="group")
     head(features)
-    weights = GoldenWeights(seeded.seeded, "panet.box_2fc_gn.")
+    weights = GoldenWeights(seeded.seeded, recorded, "panet.box_2fc_gn.")
     for i, part in enumerate(head.first.layers):
         weights.dense(part.dense, f"fc1.{i}.0", rows=(7, 7))
         weights.norm(part.norm, f"fc1.{i}.1")
@@ -111,7 +111,7 @@ def test_heavier_head_equals_the_authors(golden, seeded):
     features, _ = roi_features(recorded)
     head = BoxHead(num_classes=80, num_convs=4, num_fcs=1, norm="group")
     head(features)
-    weights = GoldenWeights(seeded.seeded, "panet.box_4conv1fc_gn.")
+    weights = GoldenWeights(seeded.seeded, recorded, "panet.box_4conv1fc_gn.")
     for i, part in enumerate(head.first.layers):
         weights.conv(part.conv, f"conv1_head.{i}.0")
         weights.norm(part.norm, f"conv1_head.{i}.1")
@@ -130,7 +130,7 @@ def test_one_level_head_equals_torchvision(golden, seeded):
     features = (recorded["box_pool_first"].transpose(0, 2, 3, 1)[None],)
     head = BoxHead(num_classes=90)
     head(features)
-    weights = GoldenWeights(lambda name, shape: seeded.seeded(name, shape, int(recorded["seed"])), "roi_heads.")
+    weights = GoldenWeights(seeded.seeded, recorded, "roi_heads.")
     weights.dense(head.first.layers[0].dense, "box_head.fc6", rows=(7, 7))
     weights.dense(head.rest[0].dense, "box_head.fc7")
     weights.dense(head.class_logits, "box_predictor.cls_score")

@@ -4,19 +4,21 @@ import numpy as np
 
 
 class GoldenWeights:
-    """The seeded weights of recorded modules, loaded into our layers by the names that the recording lists.
+    """The seeded weights of recorded modules, loaded into our layers.
 
     Args:
-        seeded: function (name, shape) -> array in torch's layout.
+        seeded: function (name, shape, seed) -> array in torch's layout.
+        recorded: arrays of the recording, which may tell the seed.
         prefix: what every name begins with.
     """
 
-    def __init__(self, seeded, prefix):
+    def __init__(self, seeded, recorded, prefix):
         self.seeded = seeded
+        self.seed = int(recorded["seed"]) if "seed" in recorded else 0
         self.prefix = prefix
 
     def __call__(self, name, shape):
-        return self.seeded(f"{self.prefix}{name}", shape)
+        return self.seeded(f"{self.prefix}{name}", shape, self.seed)
 
     def conv(self, layer, name):
         """Convolution: OIHW to HWIO; or transposed: (in, out, h, w) to (h, w, out, in)."""

@@ -150,7 +150,7 @@ def test_fully_connected_fusion_equals_the_authors(golden, seeded):
     _, features = roi_features(recorded)
     head = MaskHead(num_classes=81, norm="group", fully_connected="conv3", fully_connected_relu=True)
     head(features)
-    weights = GoldenWeights(seeded.seeded, "panet.")
+    weights = GoldenWeights(seeded.seeded, recorded, "panet.")
 
     def load(part, conv, norm):
         weights.conv(part.conv, f"mask_ff.{conv}")
@@ -176,7 +176,7 @@ def test_one_level_head_equals_torchvision(golden, seeded):
     features = (recorded["mask_pool_first"].transpose(0, 2, 3, 1)[None],)
     head = MaskHead(num_classes=91)
     head(features)
-    weights = GoldenWeights(lambda name, shape: seeded.seeded(name, shape, int(recorded["seed"])), "roi_heads.")
+    weights = GoldenWeights(seeded.seeded, recorded, "roi_heads.")
     for i, part in enumerate((head.first.layers[0], *head.convs)):
         weights.conv(part.conv, f"mask_head.{i}.0")
     weights.conv(head.deconv, "mask_predictor.conv5_mask")

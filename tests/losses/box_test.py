@@ -96,9 +96,10 @@ def test_background_alone_has_a_class_loss_and_no_box_loss():
 @pytest.mark.golden
 def test_equals_torchvision(golden):
     recorded = golden("losses")
-    deltas = recorded["box_regression_dxdydwdh"].reshape(1, 48, 6, 4)[:, :, 1:]  # without the unused background boxes
+    logits = recorded["box_class_logits"][None]
+    deltas = recorded["box_regression_dxdydwdh"].reshape(*logits.shape, 4)[:, :, 1:]  # no boxes of background
     losses = box_losses(
-        recorded["box_class_logits"][None],
+        logits,
         deltas,
         classes=recorded["box_labels"][None].astype("int32"),
         box_targets=recorded["box_targets_dxdydwdh"][None],
