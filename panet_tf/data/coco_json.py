@@ -53,8 +53,8 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
     Example:
         >>> import panet_tf.data.coco_json  # registers the builder
         >>> tfds.load("coco_json/nuclei_mini", split="train[:80%]")
-        >>> config = CocoJsonConfig(name="cells", splits={"train": ("train.json", "train/"), "val": ("val.json",
-        "val/")})
+        >>> splits = {"train": ("train.json", "train/"), "val": ("val.json", "val/")}
+        >>> config = CocoJsonConfig(name="cells", splits=splits)
         >>> tfds.load("coco_json", builder_kwargs={"config": config}, split="val")
     """
 
@@ -116,7 +116,7 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
             disable=not self.builder_config.progress,
             file=sys.stderr,
         )
-        num_written, reason = 0, ""
+        num_written = 0
         for image, (example, problems) in _ordered(images, lambda image: self._example(coco, folder, image)):
             report.merge(problems)
             if example is None:
@@ -124,10 +124,9 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
             num_written += 1
             yield image["id"], example
         if not num_written:
-            reason = report.summary(max_listed=3)
             raise ValueError(
                 f"a data set needs images, none of the {len(coco.images)} of {coco.path} can be used with the folder "
-                f"{folder}:\n{reason}"
+                f"{folder}:\n{report.summary(max_listed=3)}"
             )
         self.info.metadata.setdefault("problems", {})[split] = [[a, r, n] for (a, r), n in report.counts.items()]
         (self.data_path / f"report_{split}.json").write_text(json.dumps(report.to_dict()))
@@ -201,7 +200,10 @@ def _features(num_keypoints):
 def _find(folder, file_name):
     """The file under its own name, else under its last part: exports often name folders of their own machine."""
     path = folder / file_name.replace("\\", "/")
-    return path if path.exists() else folder / path.name
+    try:
+        return path if path.exists() else folder / path.name
+    except OSError as e:  # a name longer than the system allows
+        raise ValueError("image file is missing") from e
 
 
 def _ordered(items, function):

@@ -59,12 +59,8 @@ def rle_runs(counts):
     Raises:
         ValueError: on characters outside the code or a string that ends within a number.
     """
-    data = (
-        np.frombuffer(counts.encode("latin-1", "replace") if isinstance(counts, str) else counts, np.uint8).astype(
-            np.int64
-        )
-        - 48
-    )
+    data = counts.encode() if isinstance(counts, str) else counts
+    data = np.frombuffer(data, np.uint8).astype(np.int64) - 48
     if data.size == 0 or data.min() < 0 or data.max() > 63:
         raise ValueError("compressed RLE is empty or has characters outside the code")
     last = (data & 32) == 0

@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from panet_tf.data.coco_annotations import CocoAnnotations
 from panet_tf.data.problem_report import ProblemReport
@@ -163,3 +165,31 @@ def test_annotation_ids_are_made_unique_without_losing_objects(tmp_path):
         ("repaired", "annotation without a usable id gets a new one"): 1,
     }
     assert coco.report.problems[1].annotation_id == 7 and coco.report.problems[1].detail == "now 8"
+
+
+junk = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=2)),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    image=st.dictionaries(st.sampled_from(["id", "file_name", "height", "width"]), junk),
+    changes=st.dictionaries(st.sampled_from(["id", "image_id", "category_id"]), junk),
+    others=st.lists(junk, max_size=3),
+)
+def test_no_junk_among_images_and_annotations_raises_or_touches_the_good_ones(tmp_path_factory, image, changes, others):
+    folder = tmp_path_factory.mktemp("junk")
+    images = [image_entry(1), *others, {**image_entry(2), **image}]
+    annotations = [annotation(5), *others, annotation(7, **changes), {**annotation(9, bbox=[4, 6, 10, 11])}]
+    try:
+        coco = read(folder, images=images, annotations=annotations)
+    except ValueError as e:  # no image is left where both have the id 1
+        assert "image id is used for different images" in str(e)
+        return
+    assert all(isinstance(i["id"], int) and isinstance(i["file_name"], str) for i in coco.images)
+    if coco.images[0]["id"] == 1:
+        found = ids(coco)
+        assert found[0] == 5 and len(set(found)) == len(found) >= 2

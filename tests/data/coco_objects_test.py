@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pycocotools import mask as mask_utils
 
 from panet_tf.data import mask_crops
@@ -165,3 +167,27 @@ def test_keypoints_become_y_x_visibility_at_pixel_centres():
     for broken in ([1, 2], [1, 2, None], "x", [1, 2, 2] * 4):
         objects, report = clean(annotation(5, keypoints=broken), num_keypoints=3)
         assert not objects["keypoints"].any() and report.counts == {("repaired", "keypoints unusable, left out"): 1}
+
+
+numbers = st.one_of(st.integers(-(2**70), 2**70), st.floats(), st.sampled_from([0, 1, 3, 10, 1e308, -1e308, "7", "x"]))
+junk = st.recursive(
+    st.one_of(numbers, st.none(), st.booleans(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=8),
+        st.lists(numbers, min_size=6, max_size=8),
+        st.dictionaries(st.sampled_from(["size", "counts", "x"]), inner, max_size=2),
+        st.fixed_dictionaries({"size": st.just([30, 40]), "counts": st.one_of(inner, st.text(max_size=9))}),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(changes=st.dictionaries(st.sampled_from(["segmentation", "bbox", "area", "iscrowd", "keypoints"]), junk))
+def test_no_junk_in_an_annotation_raises_or_touches_its_neighbours(changes):
+    objects, _ = clean(annotation(5), annotation(7, **changes), annotation(9), num_keypoints=2)
+    ids = objects["id"].tolist()
+    assert ids[0] == 5 and ids[-1] == 9 and len(ids) <= 3
+    assert np.isfinite(objects["box"]).all() and np.isfinite(objects["exact_area"]).all()
+    height_width = objects["box"][:, 2:] - objects["box"][:, :2]
+    assert (height_width > 0).all() and (objects["box"] >= 0).all() and (objects["box"] <= [30, 40, 30, 40]).all()
