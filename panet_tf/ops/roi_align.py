@@ -229,15 +229,11 @@ def _neighbours(start, length, number, bins, k, size):
 def _weighted_rows(table, term, count):
     """Sum of weight * table[index] over (index (n, h, w), weight (n, h, w, 1)) = term(0 .. count - 1) -> (n, h, w, C).
 
-    The gradient is written out because the automatic one keeps every term's rows until all are added; here one table is
-    added to in place.
+    The gradient is written out because the automatic one keeps every term's rows until all are added. Here one table is
+    added to in place, in a loop: unrolled, XLA computes what flows back once more for every term.
     """
 
-    def accumulate(total, add):
-        if count <= 16:  # two points a side: a compiler fuses the terms into one pass
-            for number in range(count):
-                total = add(number, total)
-            return total
+    def in_loop(add, total):
         return tf.while_loop(
             lambda number, _: number < count,
             lambda number, total: (number + 1, add(number, total)),
@@ -258,9 +254,13 @@ def _weighted_rows(table, term, count):
                 index, weight = term(number)
                 return tf.tensor_scatter_nd_add(total, index[..., None], weight * upstream)
 
-            return tf.cast(accumulate(tf.zeros(tf.shape(table), tf.float32), add_to_rows), table.dtype)
+            return tf.cast(in_loop(add_to_rows, tf.zeros(tf.shape(table), tf.float32)), table.dtype)
 
-        shape = tf.concat([tf.shape(term(0)[0]), tf.shape(table)[-1:]], axis=0)
-        return accumulate(tf.zeros(shape, tf.float32), add_rows), gradient
+        total = tf.zeros(tf.concat([tf.shape(term(0)[0]), tf.shape(table)[-1:]], axis=0), tf.float32)
+        if count > 16:
+            return in_loop(add_rows, total), gradient
+        for number in range(count):  # two points a side: a compiler fuses the terms into one pass
+            total = add_rows(number, total)
+        return total, gradient
 
     return pool(table)
