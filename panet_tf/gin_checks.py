@@ -9,15 +9,15 @@ import re
 import gin
 import keras
 
-STANDARD_MACROS = ("MODEL", "TRAIN_DATA", "EVAL_DATA")
-"""What model files and data files define; a run need not use all of them."""
+DEFINED_IN = {"MODEL": "models", "TRAIN_DATA": "data", "EVAL_DATA": "data", "BATCH_SIZE": "data"}
+"""Macros that the files of a folder define; a run need not use all of them."""
 
 LAYER_ARGUMENTS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
 
 
 def nearest(name, names):
     """Sentence that offers the name most like a given one, or nothing when none is like it."""
-    matches = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=1, cutoff=0.6)
     return f' Did you mean "{matches[0]}"?' if matches else ""
 
 
@@ -66,12 +66,11 @@ def check_macros():
     macro = gin.config._REGISTRY["gin.macro"].wrapper
     used = {"/".join(reference.scopes) for reference in gin.config.iterate_references(config, to=macro)}
     for name in sorted(used - defined):
-        raise ValueError(
-            f"%{name} is used but nothing defines it.{nearest(name, defined)} Files of models/ define MODEL, files of "
-            f"data/ TRAIN_DATA and EVAL_DATA: give one of each with --gin_file, or a binding {name} = ..."
-        )
-    for name in sorted(defined - used - set(STANDARD_MACROS)):
-        raise ValueError(f"{name} has a value but nothing uses it.{nearest(name, used | set(STANDARD_MACROS))}")
+        folder = DEFINED_IN.get(name)
+        advice = f"a file of {folder}/ or a binding" if folder else "a binding"
+        raise ValueError(f"%{name} is used but nothing defines it.{nearest(name, defined)} Give {advice} {name} = ...")
+    for name in sorted(defined - used - set(DEFINED_IN)):
+        raise ValueError(f"{name} has a value but nothing uses it.{nearest(name, used | set(DEFINED_IN))}")
 
 
 def check_parameters():
@@ -111,7 +110,7 @@ def _class_parameters(cls):
         names |= own - {"self"}
         if not open_ended:
             return names
-    return None
+    return names if issubclass(cls, keras.optimizers.Optimizer) else None  # Keras's own `**kwargs` there take nothing
 
 
 def _named(signature):
