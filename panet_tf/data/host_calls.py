@@ -1,8 +1,9 @@
 """Calls of NumPy code from inside a tf.data pipeline that let the process end.
 
-A pipeline reads ahead in threads of its own. One that waits for Python while the interpreter shuts down never returns, and
-whoever frees the pipeline then waits for that thread: a script that is done, or failed, would hang. Pipelines hold a
-bounded number of elements, so they come to rest soon after nobody reads them any more: at exit we wait for that.
+A pipeline reads ahead in threads of its own. One that waits for Python while the interpreter shuts down never
+returns, and whoever frees the pipeline then waits for that thread: a script that is done, or failed, would hang.
+Pipelines hold a bounded number of elements, so they come to rest soon after nobody reads them any more: at exit we
+wait for that.
 """
 
 import atexit
@@ -11,7 +12,7 @@ import time
 
 import tensorflow as tf
 
-_REST, _PATIENCE = 0.1, 20.0  # seconds without a call; seconds after which we give up waiting
+_REST, _PATIENCE = 0.5, 20.0  # seconds without a call; seconds after which we give up waiting
 _lock = threading.Lock()
 _running, _last = 0, 0.0
 

@@ -207,9 +207,12 @@ class OccludedShapesSource:
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         box = np.array([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1], np.float32)
         points = shape_drawing.keypoints_of(*shape)
+        pixels = np.argwhere(mask) + 0.5
         keypoints = np.zeros((len(points), 3), np.float32)
         for keypoint, (y, x) in zip(keypoints, points):
             if 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1]:
+                if not mask[int(y), int(x)]:  # a thin part between two pixel centres
+                    y, x = pixels[np.argmin(((pixels - (y, x)) ** 2).sum(-1))]
                 keypoint[:] = y, x, 2 if nearest[int(y), int(x)] == number else 1
         return {
             "id": (index + 1) * MAX_INSTANCES + position,
