@@ -1,6 +1,7 @@
 """scripts/prepare_data.py from the command line to its exit status."""
 
 import importlib.util
+import logging
 import pathlib
 import subprocess
 import sys
@@ -22,7 +23,10 @@ def script():
     spec = importlib.util.spec_from_file_location("prepare_data_script", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    logger = logging.getLogger("panet_tf")
+    level = logger.level
     yield module
+    logger.setLevel(level)  # the script silences it for its process
     for name in set(flags.FLAGS) - before:
         delattr(flags.FLAGS, name)
 
