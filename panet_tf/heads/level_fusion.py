@@ -54,6 +54,8 @@ class LevelFusion(keras.layers.Layer):
         return cls.from_config({**config, "name": name, "dtype": self.dtype_policy})
 
     def build(self, input_shape):
+        if self.built:  # levels' layers are made here: building again would add more of them
+            return
         shapes = [tuple(shape) for shape in input_shape] if isinstance(input_shape[0], (tuple, list)) else []
         if not shapes or len(set(shapes)) > 1:
             raise ValueError(

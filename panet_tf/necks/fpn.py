@@ -74,6 +74,8 @@ class FPN(keras.layers.Layer):
         self.extra_levels = extra_levels
 
     def build(self, input_shape):
+        if self.built:  # parts are made here: building again would leave the first ones' weights behind
+            return
         numbers = sorted(int(name[1:]) for name in input_shape)
         wanted = sorted(int(name[1:]) for name in self.outputs)
         self.coarsest = numbers[-1]

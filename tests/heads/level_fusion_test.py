@@ -61,3 +61,10 @@ def test_unknown_options_are_refused(kwargs, message):
 def test_features_must_be_a_tuple_of_equal_shapes(features):
     with pytest.raises(ValueError, match="a tuple with a tensor of one shape for each level"):
         LevelFusion(layer=ConvBlock(filters=8))(features)
+
+
+def test_building_again_adds_no_level():
+    fusion = LevelFusion(layer=ConvBlock(filters=8))
+    fusion(FEATURES)
+    fusion.build([x.shape for x in FEATURES])
+    assert len(fusion.layers) == 3 and len(fusion.weights) == 6

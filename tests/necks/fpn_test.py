@@ -158,3 +158,10 @@ def test_sits_in_a_functional_model_of_any_image_size():
     inputs = {name: keras.Input((None, None, c), name=name) for name, c in CHANNELS.items()}
     model = keras.Model(inputs, FPN(filters=4)(inputs))
     assert {k: v.shape for k, v in model(backbone_levels(96, 32)).items()} == shapes_of(96, 32, range(2, 7), 4)
+
+
+def test_building_again_keeps_the_weights():
+    layer = FPN(filters=4)
+    expected = layer(backbone_levels())
+    layer.build({name: x.shape for name, x in backbone_levels().items()})
+    assert len(layer.weights) == 16 and expected.keys() == layer(backbone_levels()).keys()
