@@ -27,24 +27,36 @@ def crop_sample(sample, window, min_visible=0.1):
     limits = tf.tile(tf.cast(window[2:], tf.float32), (2,))
     frames = sample["boxes"] - tf.tile(corner, (2,))
     boxes = tf.clip_by_value(frames, 0.0, limits)
-    cut = tf.reduce_any(boxes != frames, axis=-1)
+    touched = tf.cast(tf.where(_area(boxes) > 0.0)[:, 0], tf.int32)
+    instances = {key: sample[key] for key in ("masks", "classes", "is_crowd", "keypoints") if key in sample}
+    instances = {key: tf.gather(value, touched) for key, value in instances.items()}
+    frames, boxes = tf.gather(frames, touched), tf.gather(boxes, touched)
 
-    total = tf.reduce_sum(tf.cast(sample["masks"], tf.float32), axis=(1, 2)) * _area(frames)
-    boxes = tf.where(cut[:, None], _drawn_in(resample_masks(sample["masks"], frames, boxes), boxes), boxes)
-    masks = resample_masks(sample["masks"], frames, boxes)
-    shown = tf.reduce_sum(tf.cast(masks, tf.float32), axis=(1, 2)) * _area(boxes)
-    share = tf.where(cut, tf.math.divide_no_nan(shown, total), 1.0)
-    keep = tf.logical_and(_area(boxes) > 0.0, tf.logical_or(share >= min_visible, sample["is_crowd"]))
-
-    cropped = {**sample, "image": image, "offset": sample["offset"] + corner}
-    kept = {"boxes": boxes, "masks": masks, "classes": sample["classes"], "is_crowd": sample["is_crowd"]}
-    if "keypoints" in sample:
-        moved = sample["keypoints"] - tf.concat([corner, (0.0,)], axis=0)
+    # Few of many instances are cut, and masks are most of the work.
+    cut = tf.cast(tf.where(tf.reduce_any(boxes != frames, axis=-1))[:, 0], tf.int32)
+    cut_boxes, cut_masks, share = _cut(*(tf.gather(value, cut) for value in (instances["masks"], frames, boxes)))
+    boxes = tf.tensor_scatter_nd_update(boxes, cut[:, None], cut_boxes)
+    instances["masks"] = tf.tensor_scatter_nd_update(instances["masks"], cut[:, None], cut_masks)
+    shown = tf.tensor_scatter_nd_update(tf.ones_like(boxes[:, 0]), cut[:, None], share)
+    if "keypoints" in instances:
+        moved = instances["keypoints"] - tf.concat([corner, (0.0,)], axis=0)
         inside = tf.reduce_all(tf.logical_and(moved[..., :2] >= 0.0, moved[..., :2] <= limits[:2]), axis=-1)
         inside = tf.logical_and(inside, moved[..., 2] > 0.0)
-        kept["keypoints"] = tf.where(inside[..., None], moved, 0.0)
-    cropped.update({key: tf.boolean_mask(value, keep) for key, value in kept.items()})
-    return cropped
+        instances["keypoints"] = tf.where(inside[..., None], moved, 0.0)
+
+    keep = tf.logical_or(shown >= min_visible, tf.logical_and(instances["is_crowd"], shown > 0.0))
+    keep = tf.cast(tf.where(tf.logical_and(_area(boxes) > 0.0, keep))[:, 0], tf.int32)
+    kept = {key: tf.gather(value, keep) for key, value in {**instances, "boxes": boxes}.items()}
+    return {**sample, **kept, "image": image, "offset": sample["offset"] + corner}
+
+
+def _cut(grids, frames, boxes):
+    """Boxes drawn in to what lies of masks over `frames` inside `boxes`, the masks over them, the share that shows."""
+    total = tf.reduce_sum(tf.cast(grids, tf.float32), axis=(1, 2)) * _area(frames)
+    boxes = _drawn_in(resample_masks(grids, frames, boxes), boxes)
+    cut = resample_masks(grids, frames, boxes)
+    shown = tf.reduce_sum(tf.cast(cut, tf.float32), axis=(1, 2)) * _area(boxes)
+    return boxes, cut, tf.math.divide_no_nan(shown, total)
 
 
 def _area(boxes):
