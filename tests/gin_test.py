@@ -1,4 +1,4 @@
-"""Every shipped gin file: parsed, its structure built, its data and schedules made; and the answers to typing errors."""
+"""Every shipped gin file: parsed, its structure, data and schedules made; and the answers to typing errors."""
 
 import configparser
 import copy

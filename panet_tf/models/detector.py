@@ -62,6 +62,13 @@ class Detector(keras.Model):
             x = {key: value for key, value in x.items() if key not in TARGETS}
         return self(x, training=False)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Under a strategy Keras averages a batch over replicas only to learn its shapes, and bool has no average
+        # (InvalidArgumentError on `is_crowd`). A detector is built by its constructor; its optimizer may not be.
+        if self.optimizer is not None and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
     @property
     def step(self):
         """Number of optimizer steps so far: keys everything random in training, so that a resumed run draws the same."""
