@@ -5,7 +5,7 @@ import keras
 import tensorflow as tf
 
 from panet_tf.ops import boxes as box_ops
-from panet_tf.ops.matching import match
+from panet_tf.ops.box_matching import match_boxes
 from panet_tf.ops.sampling import sample_balanced
 
 
@@ -53,13 +53,15 @@ class AnchorSampler(keras.layers.Layer):
         self.crowd_overlap = crowd_overlap
 
     def call(self, anchors, boxes, classes, is_crowd, noise):
-        matched, labels = match(
-            box_ops.pairwise_iou(boxes, anchors),
+        matched, labels = match_boxes(
+            boxes,
+            anchors,
             (classes > 0) & ~is_crowd,
             positive_threshold=self.positive_iou,
             negative_threshold=self.negative_iou,
             force=self.force_matches,
-            ignored=inside_crowds(anchors, boxes, (classes > 0) & is_crowd, self.crowd_overlap),
+            crowds=(classes > 0) & is_crowd,
+            crowd_overlap=self.crowd_overlap,
         )
         indices, labels = sample_balanced(labels, noise, count=self.count, positive_fraction=self.positive_fraction)
         sampled = tf.gather(anchors, indices)
@@ -77,20 +79,3 @@ class AnchorSampler(keras.layers.Layer):
             "positive_fraction": self.positive_fraction,
             "crowd_overlap": self.crowd_overlap,
         }
-
-
-def inside_crowds(candidates, boxes, crowds, overlap):
-    """Whether more than a share of each candidate's area lies inside one crowd region.
-
-    Args:
-        candidates: float32 (A, 4) or (B, A, 4), yxyx.
-        boxes: float32 (B, N, 4), yxyx; crowds: bool (B, N), which of them are crowd regions.
-        overlap: the share, or `None`.
-
-    Returns:
-        bool (B, A), or `None` when `overlap` is.
-    """
-    if overlap is None:
-        return None
-    inside = box_ops.pairwise_ioa(candidates, boxes)
-    return tf.reduce_any((inside > overlap) & crowds[:, None, :], axis=-1)

@@ -4,9 +4,8 @@ import gin
 import keras
 import tensorflow as tf
 
-from panet_tf.models.anchor_sampler import inside_crowds
 from panet_tf.ops import boxes as box_ops
-from panet_tf.ops.matching import match
+from panet_tf.ops.box_matching import match_boxes
 from panet_tf.ops.sampling import sample_balanced
 
 
@@ -59,12 +58,14 @@ class RoISampler(keras.layers.Layer):
         if self.append_boxes:
             proposals = tf.concat([proposals, boxes], axis=1)
             valid = tf.concat([valid, objects], axis=1)
-        matched, labels = match(
-            box_ops.pairwise_iou(boxes, proposals),
+        matched, labels = match_boxes(
+            boxes,
+            proposals,
             objects,
             positive_threshold=self.positive_iou,
             negative_threshold=self.positive_iou,
-            ignored=inside_crowds(proposals, boxes, (classes > 0) & is_crowd, self.crowd_overlap),
+            crowds=(classes > 0) & is_crowd,
+            crowd_overlap=self.crowd_overlap,
         )
         labels = tf.where(valid, labels, -1)
         indices, labels = sample_balanced(labels, noise, count=self.count, positive_fraction=self.positive_fraction)

@@ -28,11 +28,7 @@ def match(iou, valid, *, positive_threshold, negative_threshold, force=False, ig
     Raises:
         ValueError: if the thresholds are out of order.
     """
-    if not 0.0 <= negative_threshold <= positive_threshold:
-        raise ValueError(
-            "match: thresholds must have 0 <= negative_threshold <= positive_threshold, "
-            f"received {negative_threshold} and {positive_threshold}."
-        )
+    check_thresholds(positive_threshold, negative_threshold)
     iou, valid = tf.cast(iou, tf.float32), tf.cast(valid, tf.bool)
     if iou.shape[-2] in (0, None):  # a maximum over nothing has no index: one slot that never matches
         padding = [[0, 0]] * (iou.shape.rank - 2)
@@ -41,15 +37,43 @@ def match(iou, valid, *, positive_threshold, negative_threshold, force=False, ig
     iou = tf.where(valid[..., None], iou, -1.0)
     best = tf.reduce_max(iou, axis=-2)
     indices = tf.where(best > 0.0, tf.argmax(iou, axis=-2, output_type=tf.int32), 0)
+    forced = None
+    if force:
+        candidates = iou if ignored is None else tf.where(ignored[..., None, :], -1.0, iou)
+        forced = tf.reduce_any(ties(candidates, tf.reduce_max(candidates, axis=-1, keepdims=True)), axis=-2)
+    return indices, label_by_overlap(best, positive_threshold, negative_threshold, forced, ignored)
+
+
+def check_thresholds(positive_threshold, negative_threshold):
+    """Raises a `ValueError` unless 0 <= `negative_threshold` <= `positive_threshold`."""
+    if not 0.0 <= negative_threshold <= positive_threshold:
+        raise ValueError(
+            "match: thresholds must have 0 <= negative_threshold <= positive_threshold, "
+            f"received {negative_threshold} and {positive_threshold}."
+        )
+
+
+def ties(overlap, best):
+    """Which overlaps tie for the best, above 0. Equal ones differ by rounding, and by how a compiler fuses the IoU: a few
+    ulp count as a tie."""
+    return (overlap >= best * (1.0 - 1e-6)) & (best > 0.0)
+
+
+def label_by_overlap(best, positive_threshold, negative_threshold, forced=None, ignored=None):
+    """Labels from each anchor's best overlap: 1 positive, 0 negative, -1 ignored.
+
+    Args:
+        best: float32 (..., A), -1 where there is no box at all.
+        positive_threshold, negative_threshold: as in `match`.
+        forced: bool (..., A), positive at any overlap, or `None`.
+        ignored: bool (..., A), -1 at any overlap, or `None`.
+
+    Returns:
+        int32 (..., A).
+    """
     labels = tf.where(best >= positive_threshold, 1, tf.where(best < negative_threshold, 0, -1))
     # Where the negative threshold is 0, an anchor that meets no box at all is still background.
     labels = tf.where(best < 0.0, 0, labels)
-    if force:
-        candidates = iou if ignored is None else tf.where(ignored[..., None, :], -1.0, iou)
-        best_of_box = tf.reduce_max(candidates, axis=-1, keepdims=True)
-        # Equal overlaps differ by rounding, and by how a compiler fuses the IoU: a few ulp count as a tie.
-        forced = tf.reduce_any((candidates >= best_of_box * (1.0 - 1e-6)) & (best_of_box > 0.0), axis=-2)
+    if forced is not None:
         labels = tf.where(forced, 1, labels)
-    if ignored is not None:
-        labels = tf.where(ignored, -1, labels)
-    return indices, labels
+    return labels if ignored is None else tf.where(ignored, -1, labels)

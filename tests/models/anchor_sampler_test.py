@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from panet_tf.models.anchor_sampler import AnchorSampler, inside_crowds
+from panet_tf.models.anchor_sampler import AnchorSampler
 from panet_tf.ops.boxes import decode_boxes
 
 ANCHORS = tf.constant([[0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 5], [20, 20, 30, 30], [40, 40, 50, 50]], tf.float32)
@@ -47,6 +47,3 @@ def test_no_objects_give_background_and_zero_targets():
 def test_positives_take_at_most_their_share():
     assert sorted(labels_by_anchor(sample([[0, 0, 10, 10]], [1], positive_fraction=0.25)).values()) == [0, 0, 1]
 
-
-def test_crowds_may_be_left_out():
-    assert inside_crowds(ANCHORS, ANCHORS[None], tf.ones((1, 5), tf.bool), None) is None

@@ -1,0 +1,125 @@
+import io
+import json
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from panet_tf.data.preprocessing import Preprocessing
+from panet_tf.export.saved_model import export_saved_model
+from panet_tf.models.faster_rcnn import faster_rcnn
+from panet_tf.ops.masks import paste_masks
+from tests.models.tiny import CATEGORIES, tiny_panet
+
+PREPROCESSING = Preprocessing(canvases=((64, 96), (96, 64)), short_side=48, long_side=96)
+
+
+def encoded(height, width, seed=0, format="PNG"):
+    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    contents = io.BytesIO()
+    Image.fromarray(pixels).save(contents, format)
+    return pixels, contents.getvalue()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_panet()
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    return export_saved_model(model, tmp_path_factory.mktemp("served"), preprocessing=PREPROCESSING)
+
+
+def test_the_export_predicts_what_the_model_predicts(model, folder):
+    pixels, contents = encoded(40, 60)
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"](image_bytes=tf.constant([contents]))
+    inputs = {key: value[None] for key, value in PREPROCESSING(pixels, (64, 96)).items()}
+    expected = model(inputs)
+    np.testing.assert_allclose(served["detection_boxes"], expected["boxes"], atol=1e-3)  # pixels
+    np.testing.assert_allclose(served["detection_scores"], expected["scores"], atol=1e-5)
+    np.testing.assert_allclose(served["detection_masks"], expected["masks"], atol=1e-4)
+    np.testing.assert_array_equal(served["image_sizes"], [[40, 60]])
+    ids = np.array([0] + [category["id"] for category in CATEGORIES])
+    np.testing.assert_array_equal(served["detection_classes"], ids[expected["classes"]])
+
+
+def test_a_batch_may_mix_sizes_and_formats(folder):
+    batch = [encoded(40, 60)[1], encoded(70, 50, seed=1, format="JPEG")[1], encoded(31, 31, seed=2, format="BMP")[1]]
+    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    served = signature(image_bytes=tf.constant(batch))
+    assert served["detection_boxes"].shape == (3, 6, 4)
+    for i, (height, width) in enumerate([(40, 60), (70, 50), (31, 31)]):
+        np.testing.assert_array_equal(served["image_sizes"][i], [height, width])
+        assert (served["detection_boxes"][i] <= [height, width, height, width]).numpy().all()
+
+
+def test_portrait_images_get_the_portrait_canvas(model, folder):
+    pixels, contents = encoded(60, 40)
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"](image_bytes=tf.constant([contents]))
+    expected = model({key: value[None] for key, value in PREPROCESSING(pixels, (96, 64)).items()})
+    np.testing.assert_allclose(served["detection_boxes"], expected["boxes"], atol=1e-3)
+
+
+def test_tensors_and_bytes_agree(folder):
+    pixels, contents = encoded(40, 60)
+    signatures = tf.saved_model.load(str(folder)).signatures
+    by_bytes = signatures["serving_default"](image_bytes=tf.constant([contents]))
+    by_tensor = signatures["tensors"](images=tf.constant(pixels[None]))
+    for key, value in by_bytes.items():
+        np.testing.assert_allclose(by_tensor[key], value, atol=1e-5)
+
+
+def test_full_masks_are_the_small_ones_pasted(folder):
+    signatures = tf.saved_model.load(str(folder)).signatures
+    batch = tf.constant([encoded(40, 60)[1], encoded(50, 30, seed=1)[1]])
+    small, full = signatures["serving_default"](image_bytes=batch), signatures["full_masks"](image_bytes=batch)
+    assert full["detection_masks"].shape == (2, 6, 50, 60) and full["detection_masks"].dtype == tf.uint8
+    expected = paste_masks(small["detection_masks"][0], small["detection_boxes"][0], (50, 60)) >= 0.5
+    np.testing.assert_array_equal(full["detection_masks"][0], tf.cast(expected, tf.uint8))
+
+
+def test_a_process_with_tensorflow_alone_serves_it(folder, tmp_path):
+    (tmp_path / "image.png").write_bytes(encoded(40, 60)[1])
+    code = """
+        import sys
+        import tensorflow as tf
+        model = tf.saved_model.load(sys.argv[1])
+        served = model.signatures["serving_default"](image_bytes=tf.io.read_file(sys.argv[2])[None])
+        assert served["detection_boxes"].shape == (1, 6, 4)
+        assert not any(name.startswith("panet_tf") for name in sys.modules)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(folder), str(tmp_path / "image.png")]
+    subprocess.run(command, check=True, cwd=tmp_path, env={"PATH": "/usr/bin", "TF_CPP_MIN_LOG_LEVEL": "2"})
+
+
+def test_no_operation_needs_python(folder):
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    graph = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    operations = {node.op for function in graph.library.function for node in function.node_def}
+    assert not operations & {"PyFunc", "EagerPyFunc", "PyFuncStateless", "NumpyFunction"}
+
+
+def test_categories_lie_beside_the_graph_and_versions_count_up(model, folder):
+    assert json.loads((folder / "assets.extra" / "categories.json").read_text()) == [dict(c) for c in CATEGORIES]
+    again = export_saved_model(model, folder.parent, preprocessing=PREPROCESSING)
+    assert (folder.name, again.name) == ("1", "2")
+    with pytest.raises(ValueError, match="written once"):
+        export_saved_model(model, folder.parent, preprocessing=PREPROCESSING, version=2)
+
+
+def test_boxes_alone_export_without_masks(tmp_path):
+    model = tiny_panet(build=faster_rcnn)
+    signatures = tf.saved_model.load(str(export_saved_model(model, tmp_path, preprocessing=PREPROCESSING))).signatures
+    assert set(signatures) == {"serving_default", "tensors"}
+    assert "detection_masks" not in signatures["serving_default"].structured_outputs
+
+
+def test_preprocessing_is_needed(model, tmp_path):
+    with pytest.raises(ValueError, match="holds its preprocessing"):
+        export_saved_model(model, tmp_path)
