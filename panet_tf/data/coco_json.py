@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
-from panet_tf.data import embedded_paths, image_files, mask_crops
+from panet_tf.data import embedded_paths, image_files
 from panet_tf.data.coco_annotations import CocoAnnotations
+from panet_tf.data.mask_grids import GRID_SIZE
 from panet_tf.data.problem_report import ProblemReport
 
 
@@ -167,7 +168,6 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
 
 def _features(num_keypoints):
     """All but images as raw bytes: integer lists of protos would double their size, and know no float64."""
-    size = mask_crops.CROP_SIZE
 
     def tensor(dtype, *shape):
         return tfds.features.Tensor(shape=(None, *shape), dtype=dtype, encoding="bytes")
@@ -178,7 +178,7 @@ def _features(num_keypoints):
         "class": tensor(np.int32),
         "is_crowd": tfds.features.Tensor(shape=(None,), dtype=np.bool_),
         "area": tensor(np.float32),
-        "mask": tensor(np.uint8, size, size // 8),
+        "mask": tensor(np.uint8, GRID_SIZE, GRID_SIZE // 8),
         "segmentation": tfds.features.Tensor(shape=(None,), dtype=np.object_),
         "exact_box": tensor(np.float64, 4),
         "exact_area": tensor(np.float64),

@@ -3,8 +3,9 @@
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from panet_tf.data import mask_crops
 from panet_tf.data.json_numbers import number, whole
+from panet_tf.data.mask_grids import GRID_SIZE, pack_masks
+from panet_tf.data.segmentations import encode_segmentation, sample_rle
 
 _BOX_IOU = 0.5
 _BOX_PIXELS = 2.0
@@ -24,14 +25,13 @@ def clean_objects(annotations, *, image, height, width, class_of, num_keypoints,
     Returns:
         Dict of NumPy arrays over the n usable objects, see `CocoAnnotations.objects`.
     """
-    side = mask_crops.CROP_SIZE
     shapes = {
         "id": (np.int64, ()),
         "box": (np.float32, (4,)),
         "class": (np.int32, ()),
         "is_crowd": (np.bool_, ()),
         "area": (np.float32, ()),
-        "mask": (np.uint8, (side, side // 8)),
+        "mask": (np.uint8, (GRID_SIZE, GRID_SIZE // 8)),
         "segmentation": (object, ()),
         "exact_box": (np.float64, (4,)),
         "exact_area": (np.float64, ()),
@@ -65,7 +65,7 @@ def clean_objects(annotations, *, image, height, width, class_of, num_keypoints,
 def _clean(annotation, height, width, add):
     rle, segmentation = None, annotation.get("segmentation")
     if _present(segmentation):
-        rle, left_out = mask_crops.encode_segmentation(segmentation, height, width)
+        rle, left_out = encode_segmentation(segmentation, height, width)
         if left_out:
             add("repaired", "polygon parts of fewer than three points left out", f"{left_out} parts")
     exact_box, box = _choose_box(annotation.get("bbox"), rle, height, width, add)
@@ -77,18 +77,18 @@ def _clean(annotation, height, width, add):
         raise ValueError(f"iscrowd is not 0 or 1: {crowd!r}")
     pixels = float(mask_utils.area(rle)) if rle is not None else 0.0
     if pixels:
-        crop = mask_crops.sample_rle(rle, box)
-        if not crop.any():
+        grid = sample_rle(rle, box)
+        if not grid.any():
             add("note", "mask to train on is empty, the segmentation lies outside of the box or between the samples")
     else:
-        crop = np.ones((mask_crops.CROP_SIZE, mask_crops.CROP_SIZE), np.uint8)
+        grid = np.ones((GRID_SIZE, GRID_SIZE), np.uint8)
         pixels = exact_box[2] * exact_box[3]
         if rle is not None:
             add("note", "segmentation covers no pixel, the mask to train on is the full box")
         else:
             add("note", "no segmentation, the mask is the full box")
             y0, x0, y1, x1 = box
-            rle, _ = mask_crops.encode_segmentation([[x0, y0, x1, y0, x1, y1, x0, y1]], height, width)
+            rle, _ = encode_segmentation([[x0, y0, x1, y0, x1, y1, x0, y1]], height, width)
     area = number(annotation.get("area"))
     if area is None or area <= 0:
         if annotation.get("area") is None:
@@ -100,7 +100,7 @@ def _clean(annotation, height, width, add):
         "box": box,
         "is_crowd": number(crowd) == 1,
         "area": area,
-        "mask": mask_crops.pack(crop),
+        "mask": pack_masks(grid),
         "segmentation": rle["counts"],
         "exact_box": exact_box,
         "exact_area": area,

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as mask_utils
 
-from panet_tf.data import mask_crops
 from panet_tf.data.coco_objects import clean_objects
 from panet_tf.data.problem_report import ProblemReport
 from tests.tiny_coco import annotation
@@ -37,7 +36,7 @@ def test_a_good_annotation_passes_without_a_word():
     np.testing.assert_array_equal(objects["class"], [1, 2])
     np.testing.assert_array_equal(objects["is_crowd"], [False, True])
     np.testing.assert_array_equal(objects["exact_box"], [[4, 6, 10, 10]] * 2)
-    np.testing.assert_array_equal(mask_crops.unpack(objects["mask"]), [ONES, ONES])
+    np.testing.assert_array_equal(np.unpackbits(objects["mask"], axis=-1), [ONES, ONES])
     dtypes = {"id": np.int64, "box": np.float32, "class": np.int32, "is_crowd": np.bool_, "area": np.float32}
     assert {key: objects[key].dtype for key in dtypes} == dtypes
 
@@ -111,14 +110,14 @@ def test_a_box_partly_outside_is_clipped_for_training_and_kept_for_evaluation():
     objects, report = clean(annotation(5, bbox=[-5, 20, 20, 20], segmentation=[[-5, 20, 15, 20, 15, 40, -5, 40]]))
     np.testing.assert_array_equal(objects["box"], [[20, 0, 30, 15]])
     np.testing.assert_array_equal(objects["exact_box"], [[-5, 20, 20, 20]])
-    np.testing.assert_array_equal(mask_crops.unpack(objects["mask"]), [ONES])
+    np.testing.assert_array_equal(np.unpackbits(objects["mask"], axis=-1), [ONES])
     assert report.counts == {("repaired", "bbox clipped to the image"): 1}
 
 
 @pytest.mark.parametrize("changes", [{"leave_out": ("segmentation",)}, {"segmentation": []}, {"segmentation": [[]]}])
 def test_a_box_without_a_mask_has_a_full_mask(changes):
     objects, report = clean(annotation(5, **changes))
-    np.testing.assert_array_equal(mask_crops.unpack(objects["mask"]), [ONES])
+    np.testing.assert_array_equal(np.unpackbits(objects["mask"], axis=-1), [ONES])
     mask = mask_utils.decode(decoded(objects))
     assert mask.sum() == 100 and mask[6:16, 4:14].all()
     assert report.counts == {("note", "no segmentation, the mask is the full box"): 1}
@@ -126,7 +125,7 @@ def test_a_box_without_a_mask_has_a_full_mask(changes):
 
 def test_a_mask_without_a_pixel_trains_as_its_box_and_evaluates_as_it_is():
     objects, report = clean(annotation(5, segmentation=[[4, 6, 4.1, 6, 4.1, 6.1]], bbox=[4, 6, 0.1, 0.1]))
-    np.testing.assert_array_equal(mask_crops.unpack(objects["mask"]), [ONES])
+    np.testing.assert_array_equal(np.unpackbits(objects["mask"], axis=-1), [ONES])
     assert mask_utils.area(decoded(objects)) == 0
     assert report.counts == {("note", "segmentation covers no pixel, the mask to train on is the full box"): 1}
 

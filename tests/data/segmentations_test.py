@@ -6,8 +6,8 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as mask_utils
 from pycocotools.coco import COCO
 
-from panet_tf.data import mask_crops
-from panet_tf.data.mask_grids import unpack_masks
+from panet_tf.data.mask_grids import sample_mask
+from panet_tf.data.segmentations import encode_segmentation, rle_runs, sample_rle
 
 masks = hnp.arrays(
     np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=30), elements=st.integers(0, 1)
@@ -41,14 +41,14 @@ def runs_of(mask):
 @settings(deadline=None, max_examples=50)
 @given(mask=masks)
 def test_runs_are_those_of_the_mask(mask):
-    np.testing.assert_array_equal(mask_crops.rle_runs(encode(mask)["counts"]), runs_of(mask))
+    np.testing.assert_array_equal(rle_runs(encode(mask)["counts"]), runs_of(mask))
 
 
 def test_runs_of_a_large_image_with_negative_differences():
     mask = np.zeros((3000, 2000), np.uint8)
     mask[5:2900, 10:1990] = 1
     mask[100, 700:] = 0
-    np.testing.assert_array_equal(mask_crops.rle_runs(encode(mask)["counts"].decode()), runs_of(mask))
+    np.testing.assert_array_equal(rle_runs(encode(mask)["counts"].decode()), runs_of(mask))
 
 
 @settings(deadline=None, max_examples=50)
@@ -58,26 +58,17 @@ def test_a_crop_is_the_mask_at_the_centres_of_the_grid(mask, data):
     y0, y1 = sorted(data.draw(st.tuples(*[st.integers(-2, height + 2)] * 2)))
     x0, x1 = sorted(data.draw(st.tuples(*[st.floats(-2, width + 2, width=32)] * 2)))
     box, size = (y0, x0, y1, x1), data.draw(st.sampled_from([1, 7, 16]))
-    np.testing.assert_array_equal(mask_crops.sample_rle(encode(mask), box, size), sample_slowly(mask, box, size))
+    np.testing.assert_array_equal(sample_rle(encode(mask), box, size), sample_slowly(mask, box, size))
 
 
 @settings(deadline=None, max_examples=50)
 @given(mask=masks)
-def test_pasting_undoes_sampling_of_masks_up_to_the_crop_size(mask):
+def test_runs_and_decoded_masks_give_the_same_grid(mask):
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not rows.size:
         return
     box = (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
-    crop = mask_crops.sample_rle(encode(mask), box)
-    np.testing.assert_array_equal(mask_crops.paste_crop(crop, box, *mask.shape), mask)
-
-
-def test_packed_crops_come_back_here_and_in_the_graph():
-    crops = np.random.default_rng(0).integers(0, 2, (3, 112, 112), np.uint8)
-    packed = mask_crops.pack(crops)
-    assert packed.shape == (3, 112, 14) and packed.dtype == np.uint8
-    np.testing.assert_array_equal(mask_crops.unpack(packed), crops)
-    np.testing.assert_array_equal(unpack_masks(packed), crops)
+    np.testing.assert_array_equal(sample_rle(encode(mask), box), sample_mask(mask, box))
 
 
 @pytest.mark.parametrize(
@@ -94,16 +85,16 @@ def test_segmentations_become_the_masks_that_pycocotools_makes(segmentation):
     coco = COCO()
     coco.imgs = {1: {"height": 30, "width": 40}}
     expected = coco.annToMask({"image_id": 1, "segmentation": segmentation})
-    rle, left_out = mask_crops.encode_segmentation(segmentation, 30, 40)
+    rle, left_out = encode_segmentation(segmentation, 30, 40)
     assert expected.any() and left_out == 0 and isinstance(rle["counts"], str)
     np.testing.assert_array_equal(mask_utils.decode(rle), expected)
 
 
 def test_a_flat_polygon_is_read_and_parts_of_two_points_are_left_out_and_counted():
     square = [4, 6, 14, 6, 14, 16, 4, 16]
-    expected = mask_crops.encode_segmentation([square], 30, 40)
-    assert mask_crops.encode_segmentation(square, 30, 40) == expected
-    assert mask_crops.encode_segmentation([[1, 1, 5, 5], square, []], 30, 40) == (expected[0], 2)
+    expected = encode_segmentation([square], 30, 40)
+    assert encode_segmentation(square, 30, 40) == expected
+    assert encode_segmentation([[1, 1, 5, 5], square, []], 30, 40) == (expected[0], 2)
 
 
 GOOD = mask_utils.frPyObjects([[1, 1, 9, 1, 9, 20]], 30, 40)[0]["counts"].decode()
@@ -138,11 +129,11 @@ GOOD = mask_utils.frPyObjects([[1, 1, 9, 1, 9, 20]], 30, 40)[0]["counts"].decode
 )
 def test_what_no_mask_can_be_made_of_is_named(segmentation, rule):
     with pytest.raises(ValueError, match=rule):
-        mask_crops.encode_segmentation(segmentation, 30, 40)
+        encode_segmentation(segmentation, 30, 40)
 
 
 def test_numbers_in_quotes_are_read_in_polygons_and_runs():
-    plain = mask_crops.encode_segmentation([[4, 6, 14, 6, 14, 16]], 30, 40)
-    assert mask_crops.encode_segmentation([["4", "6", "14", "6", "14", "16"]], 30, 40) == plain
+    plain = encode_segmentation([[4, 6, 14, 6, 14, 16]], 30, 40)
+    assert encode_segmentation([["4", "6", "14", "6", "14", "16"]], 30, 40) == plain
     runs = {"size": ["30", "40"], "counts": ["35", "5", "1160"]}
-    assert mask_utils.area(mask_crops.encode_segmentation(runs, 30, 40)[0]) == 5
+    assert mask_utils.area(encode_segmentation(runs, 30, 40)[0]) == 5

@@ -1,16 +1,14 @@
-"""Instance masks between COCO's forms (polygons, run lengths) and the 112 x 112 samples over each box that training
-uses.
+"""COCO's segmentations (polygons, run lengths): checked, encoded, and sampled to the grids that training uses.
 
-Nothing here holds an image-sized mask but `paste_crop`: a crop is read straight from the runs, so that its cost does
-not grow with the image.
+Nothing here holds an image-sized mask: a grid is read straight from the runs, so that its cost does not grow with the
+image.
 """
 
 import numpy as np
 from pycocotools import mask as mask_utils
 
 from panet_tf.data.json_numbers import whole
-
-CROP_SIZE = 112
+from panet_tf.data.mask_grids import GRID_SIZE
 
 
 def encode_segmentation(segmentation, height, width):
@@ -80,13 +78,13 @@ def rle_runs(counts):
     return numbers
 
 
-def sample_rle(rle, box, size=CROP_SIZE):
+def sample_rle(rle, box, size=GRID_SIZE):
     """Samples a mask at the centres of a grid over a box; each sample is the pixel that its centre lies in.
 
     Args:
         rle: dict of `"size"` (height, width) and `"counts"` (compressed str or bytes).
         box: (4,) yxyx in pixels; a grid point outside of the image takes the nearest pixel.
-        size: int, side of the grid.
+        size: int, samples a side. Defaults to 112.
 
     Returns:
         uint8 (size, size) of 0 and 1.
@@ -100,41 +98,6 @@ def sample_rle(rle, box, size=CROP_SIZE):
     # Column-major and sorted within each column; runs alternate, so a position's value is the parity of its run.
     runs = np.searchsorted(ends, columns[:, None] * height + rows[None, :], side="right")
     return (runs & 1).astype(np.uint8).T
-
-
-def pack(crops):
-    """Packs 0/1 crops (..., size, size) to bits, uint8 (..., size, ceil(size / 8)), highest bit first."""
-    return np.packbits(np.asarray(crops, np.uint8), axis=-1)
-
-
-def unpack(packed, size=CROP_SIZE):
-    """Undoes `pack`: uint8 (..., size, ceil(size / 8)) to uint8 (..., size, size) of 0 and 1."""
-    return np.unpackbits(np.asarray(packed, np.uint8), axis=-1, count=size)
-
-
-def paste_crop(crop, box, height, width):
-    """Lays a crop back into an image: a pixel takes the crop's cell that the pixel's centre lies in, 0 outside of the
-    box.
-
-    Args:
-        crop: (size, size) of 0 and 1, sampled over `box`.
-        box: (4,) yxyx in pixels.
-        height, width: ints, size of the image.
-
-    Returns:
-        uint8 (height, width). For boxes up to `size` pixels a side with whole-pixel corners this undoes `sample_rle`
-        exactly.
-    """
-    size = crop.shape[0]
-    y0, x0, y1, x1 = (float(v) for v in box)
-    rows = np.floor((np.arange(height) + 0.5 - y0) / max(y1 - y0, 1e-9) * size)
-    columns = np.floor((np.arange(width) + 0.5 - x0) / max(x1 - x0, 1e-9) * size)
-    inside = ((rows >= 0) & (rows < size))[:, None] & ((columns >= 0) & (columns < size))[None, :]
-    cells = (
-        np.clip(rows, 0, size - 1).astype(np.int64)[:, None],
-        np.clip(columns, 0, size - 1).astype(np.int64)[None, :],
-    )
-    return np.where(inside, np.asarray(crop, np.uint8)[cells], 0).astype(np.uint8)
 
 
 def _encode_runs(segmentation, height, width):
