@@ -12,9 +12,10 @@ def check_canvases(canvases):
     Raises:
         ValueError: without canvases, or with a side that is not a multiple of 32.
     """
-    canvases = tuple(tuple(int(side) for side in canvas) for canvas in canvases)
-    if not canvases or any(len(canvas) != 2 for canvas in canvases):
-        raise ValueError(f"`canvases` must be a tuple of (height, width), received {canvases}.")
+    pairs = [canvas for canvas in canvases if isinstance(canvas, (tuple, list)) and len(canvas) == 2]
+    if not pairs or len(pairs) < len(canvases):  # (512, 512) is what people write for ((512, 512),)
+        raise ValueError(f"`canvases` must be a tuple of (height, width), as ((512, 512),), received {canvases}.")
+    canvases = tuple(tuple(int(side) for side in canvas) for canvas in pairs)
     for canvas in canvases:
         if min(canvas) < STRIDE or any(side % STRIDE for side in canvas):
             raise ValueError(

@@ -52,6 +52,7 @@ class DetectionData:
         canvases: tuple of (height, width), multiples of 32. Few: each costs a compilation. Defaults to landscape and
             portrait for `short_side=800, long_side=1333`.
         short_side: None (images keep their size), a number of pixels, or a tuple of numbers (multi-scale training).
+            Defaults to 800.
         long_side: None or a number of pixels. Defaults to 1333.
         short_side_sampling: `"choice"`: a tuple lists the short sides to draw from; `"range"`: it is their least and
             greatest. Defaults to `"choice"`.
@@ -60,7 +61,7 @@ class DetectionData:
         training: bool. Defaults to False.
         augment: tuple of callables (sample, seed) -> sample, run in order on the image before it is resized; see
             `RandomFlip`, `RandomCrop`, `RandomRotation90`, `ColorJitter`. One that changes the size of an image
-            has a method `output_size(size, seed)` too. Training only.
+            has a method `output_size(size, seed)` too. Training only. Defaults to none.
         max_instances: int N, annotation slots of an image. Of more, a random N are kept; that is counted
             (`dropped_instances`) and reported. Defaults to 100.
         min_visible: share of an instance that `scale_jitter` must leave for it to stay. Defaults to 0.1.

@@ -8,6 +8,8 @@ width - x.
 
 import tensorflow as tf
 
+from panet_tf.ops.boxes import flip_boxes
+
 
 def flip_left_right(sample, swaps=None):
     """Mirrors a sample at its vertical middle line.
@@ -21,11 +23,10 @@ def flip_left_right(sample, swaps=None):
         A new dict.
     """
     width = tf.cast(tf.shape(sample["image"])[1], tf.float32)
-    boxes = sample["boxes"]
     flipped = {
         **sample,
         "image": tf.reverse(sample["image"], axis=(1,)),
-        "boxes": tf.stack([boxes[:, 0], width - boxes[:, 3], boxes[:, 2], width - boxes[:, 1]], axis=-1),
+        "boxes": flip_boxes(sample["boxes"], width),
         "masks": tf.reverse(sample["masks"], axis=(2,)),
     }
     if "keypoints" in sample:

@@ -1,4 +1,4 @@
-"""From one image of any size to what the network takes: the part of the input pipeline that prediction shares with training."""
+"""From one image of any size to what the network takes: what prediction shares with the input pipeline of training."""
 
 import gin
 import keras
@@ -11,10 +11,11 @@ from panet_tf.data.resizing import choose_canvas, plan_window, resize_scale, rou
 @gin.register(module="panet_tf")
 @keras.saving.register_keras_serializable("panet_tf")
 class Preprocessing:
-    """Resizes, normalises and pads images as evaluation does; a trained model carries one, so that it predicts as it was tested.
+    """Resizes, normalises and pads images as evaluation does. A trained model carries one, to predict as it was tested.
 
-    The short side becomes `short_side` unless the long side then exceeds `long_side`; the image is padded with zeros, after
-    normalisation, at the bottom and right of the smallest canvas that holds it. All of it is TensorFlow, so it exports.
+    The short side becomes `short_side` unless the long side then exceeds `long_side`; the image is padded with zeros,
+    after normalisation, at the bottom and right of the smallest canvas that holds it. All of it is TensorFlow, so it
+    exports.
 
     Args:
         canvases: tuple of (height, width), multiples of 32. Defaults to landscape and portrait of 800 x 1344.

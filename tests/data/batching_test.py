@@ -21,7 +21,7 @@ def test_canvases_are_multiples_of_the_stride():
         check_canvases(((800, 1344), (800, 1333)))
 
 
-@pytest.mark.parametrize("canvases", [(), ((64,),), ((0, 64),), ((64, -32),)])
+@pytest.mark.parametrize("canvases", [(), ((64,),), ((0, 64),), ((64, -32),), (64, 96)])
 def test_canvases_that_are_none(canvases):
     with pytest.raises(ValueError, match="received"):
         check_canvases(canvases)
