@@ -1,17 +1,32 @@
 """Instance and panoptic segmentation by region proposals for Keras 3 and TensorFlow.
 
-The names below are loaded on first use, so that `import panet_tf` costs little more than `import keras`.
+What `keras.saving.load_model` may find in a file (models, their parts, preprocessing, optimizers and schedules) is
+imported here. The names below are loaded on first use, so that `import panet_tf` costs little more than `import keras`.
 """
 
 import importlib
+import os
+import sys
 
-import keras
 
-if keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        f'panet_tf needs the TensorFlow backend of Keras, received KERAS_BACKEND="{keras.backend.backend()}". '
-        'Set KERAS_BACKEND=tensorflow before the first import of keras.'
-    )
+def _check_backend(backend):
+    if backend != "tensorflow":
+        raise ImportError(
+            f'panet_tf needs the TensorFlow backend of Keras, received KERAS_BACKEND="{backend}". '
+            "Set KERAS_BACKEND=tensorflow before the first import of keras."
+        )
+
+
+if "keras" not in sys.modules:  # before Keras asks for a backend that may not be installed
+    _check_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
+
+import keras  # noqa: E402
+
+_check_backend(keras.backend.backend())
+
+import panet_tf.data.preprocessing  # noqa: E402
+import panet_tf.models  # noqa: E402
+import panet_tf.training  # noqa: E402, F401
 
 __version__ = "0.1.0"
 

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.mask_rcnn import mask_rcnn
 from panet_tf.models.panet import panet
 from panet_tf.models.rcnn import RCNN, complete_inputs
+from panet_tf.training import SGD, WarmupStepDecay
 from tests.models.tiny import CATEGORIES, batch_of_boxes, tiny_panet
 
 LOSSES = {"rpn_objectness_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss"}
@@ -60,6 +64,34 @@ def test_a_saved_model_predicts_the_same(build, tmp_path):
     assert isinstance(loaded, RCNN) and loaded.categories == CATEGORIES
     for key, value in loaded.predict(batch, verbose=0).items():
         np.testing.assert_array_equal(value, expected[key])
+
+
+IN_A_NEW_PROCESS = """
+import sys
+import numpy as np
+import keras
+import panet_tf
+model = keras.saving.load_model(sys.argv[1])
+assert type(model.optimizer).__name__ == "SGD" and model.compiled
+np.savez(sys.argv[3], **model.predict(dict(np.load(sys.argv[2])), verbose=0))
+"""
+
+
+def test_a_saved_model_predicts_the_same_in_a_new_process(tmp_path):
+    model = tiny_panet(norm="group")
+    model.compile(optimizer=SGD(WarmupStepDecay(boundaries=(5,), warmup_steps=2)))
+    model.optimizer.build(model.trainable_variables)
+    batch = batch_of_boxes()
+    expected = model.predict(batch, verbose=0)
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "batch.npz", **batch)
+    arguments = [str(tmp_path / name) for name in ("model.keras", "batch.npz", "predictions.npz")]
+    run = subprocess.run([sys.executable, "-c", IN_A_NEW_PROCESS, *arguments], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    predictions = np.load(tmp_path / "predictions.npz")
+    assert set(predictions) == set(expected)
+    for key, value in expected.items():
+        np.testing.assert_array_equal(predictions[key], value)
 
 
 @pytest.mark.parametrize("empty", [(0,), (0, 1)])
