@@ -1,13 +1,11 @@
 """Losses of a box head."""
 
-import gin
 import tensorflow as tf
 
 from panet_tf.losses.counting import count_true, loss_count, masked_sum
 from panet_tf.losses.smooth_l1 import smooth_l1
 
 
-@gin.register(module="panet_tf")
 def box_losses(
     class_logits,
     box_deltas,

@@ -1,12 +1,10 @@
 """Loss of a mask head."""
 
-import gin
 import tensorflow as tf
 
 from panet_tf.losses.counting import loss_count, masked_sum
 
 
-@gin.register(module="panet_tf")
 def mask_loss(logits, targets, weights, *, normalizer="pixels"):
     """Binary cross-entropy of the objects' masks, each in its true class alone (Mask R-CNN, section 3).
 

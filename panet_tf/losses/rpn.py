@@ -1,13 +1,11 @@
 """Losses of a region proposal network."""
 
-import gin
 import tensorflow as tf
 
 from panet_tf.losses.counting import count_true, loss_count, masked_sum
 from panet_tf.losses.smooth_l1 import smooth_l1
 
 
-@gin.register(module="panet_tf")
 def rpn_losses(
     objectness,
     box_deltas,

@@ -1,10 +1,8 @@
 """Smooth L1."""
 
-import gin
 import tensorflow as tf
 
 
-@gin.register(module="panet_tf")
 def smooth_l1(pred, target, beta=1.0):
     """Quadratic near zero, linear beyond `beta`, elementwise: x^2 / (2 beta) or |x| - beta / 2.
 

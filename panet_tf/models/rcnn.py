@@ -33,7 +33,8 @@ class RCNN(Detector):
     | `image_sizes` | (B, 2) | valid height and width; the whole canvas where left out |
     | `scales`, `offsets` | (B, 2) | network pixels per original pixel, and a crop's place in original pixels |
     | `image_ids` | (B,) | the data set's ids; -1 marks padding images, which no loss counts |
-    | `boxes`, `classes`, `is_crowd`, `masks` | (B, N, ...) | targets: yxyx network pixels; 0 = empty slot; 112 x 112 samples |
+    | `boxes`, `classes`, `is_crowd` | (B, N, ...) | targets: yxyx in network pixels; 1 .. K, 0 = empty slot |
+    | `masks` | (B, N, 112, 112) | targets of models with masks: samples over each box |
 
     Args:
         categories: sequence of dicts with `"id"` and `"name"`; class k is `categories[k - 1]`.
@@ -46,6 +47,9 @@ class RCNN(Detector):
         anchor_generator, anchor_sampler, proposal_selector, roi_sampler, detection_selector: the steps between. Each
             defaults to the papers' settings.
         rpn_beta, box_beta: where the smooth L1 losses of boxes turn linear. Default to Detectron's 1 / 9 and 1.
+        normalizers: dict from names of losses to what their sums are divided by, as the functions of `panet_tf.losses`
+            take it: `"sampled"`, `"positive"`, for masks `"pixels"` or `"regions"`, or a number per image. Losses left
+            out have the papers'.
         **kwargs: `loss_weights`, `seed`, `preprocessing`, `name` and `dtype` of `Detector`.
 
     Returns (of `call` and `predict`): dict of `boxes` float32 (B, D, 4), yxyx in original pixels, `scores` (B, D),
@@ -53,7 +57,8 @@ class RCNN(Detector):
     `num_detections` int32 (B,); `image_ids` and `original_sizes` pass through.
 
     Raises:
-        ValueError: if one of `mask_pooling` and `mask_head` comes without the other.
+        ValueError: if one of `mask_pooling` and `mask_head` comes without the other, or a normalizer names no loss;
+            when called, if the images' sides are no multiples of 32 or targets are missing.
 
     Example:
         >>> model = panet_tf.models.panet(categories=[{"id": 1, "name": "nucleus"}])
@@ -94,11 +99,13 @@ class RCNN(Detector):
         detection_selector=None,
         rpn_beta=1 / 9,
         box_beta=1.0,
+        normalizers=None,
         **kwargs,
     ):
         if (mask_pooling is None) != (mask_head is None):
             raise ValueError(
-                f"mask_pooling and mask_head come together, received mask_pooling={mask_pooling}, mask_head={mask_head}."
+                f"mask_pooling and mask_head come together, received mask_pooling={mask_pooling} and "
+                f"mask_head={mask_head}."
             )
         loss_names = BOX_LOSSES + (("mask_loss",) if mask_head is not None else ())
         super().__init__(categories=categories, loss_names=loss_names, **kwargs)
@@ -116,6 +123,10 @@ class RCNN(Detector):
         self.detection_selector = detection_selector or DetectionSelector()
         self.rpn_beta = rpn_beta
         self.box_beta = box_beta
+        self.normalizers = dict(normalizers or {})
+        unknown = sorted(set(self.normalizers) - set(loss_names))
+        if unknown:
+            raise ValueError(f"normalizers must name losses of the model {loss_names}, received {unknown}.")
         self._build_parts()
 
     @property
@@ -155,6 +166,10 @@ class RCNN(Detector):
             rpn["objectness"], rpn["box_deltas"], anchors, inputs["image_sizes"], training=training
         )
         has_targets = "boxes" in inputs
+        needed = ("classes", "masks") if self.mask_head is not None else ("classes",)
+        missing = [key for key in needed if has_targets and key not in inputs]
+        if missing:
+            raise ValueError(f"the losses of this model need {('boxes', *needed)} in the inputs, missing {missing}.")
         outputs = {}
         if has_targets:
             outputs["losses"] = {
@@ -181,6 +196,7 @@ class RCNN(Detector):
             labels=without_padding_images(sample["labels"], inputs),
             box_targets=sample["box_deltas"],
             beta=self.rpn_beta,
+            **self._normalizers(objectness_normalizer="rpn_objectness_loss", box_normalizer="rpn_box_loss"),
         )
         return {"rpn_objectness_loss": losses["objectness"], "rpn_box_loss": losses["box"]}
 
@@ -192,7 +208,12 @@ class RCNN(Detector):
         labels = without_padding_images(sample["classes"], inputs)
         head = self.box_head(self.box_pooling(levels, sample["rois"]), training=training)
         losses = box_losses(
-            head["class_logits"], head["box_deltas"], classes=labels, box_targets=sample["box_deltas"], beta=self.box_beta
+            head["class_logits"],
+            head["box_deltas"],
+            classes=labels,
+            box_targets=sample["box_deltas"],
+            beta=self.box_beta,
+            **self._normalizers(class_normalizer="class_loss", box_normalizer="box_loss"),
         )
         losses = {"class_loss": losses["class"], "box_loss": losses["box"]}
         if self.mask_head is not None:
@@ -200,8 +221,13 @@ class RCNN(Detector):
             rois, labels, matched = sample["rois"][:, :first], labels[:, :first], sample["matched"][:, :first]
             logits = self.mask_head(self.mask_pooling(levels, rois), classes=tf.maximum(labels, 1), training=training)
             targets = mask_targets(inputs["masks"], boxes, rois, matched, logits.shape[-1])
-            losses["mask_loss"] = mask_loss(logits, targets, tf.cast(labels > 0, tf.float32))
+            weights = tf.cast(labels > 0, tf.float32)
+            losses["mask_loss"] = mask_loss(logits, targets, weights, **self._normalizers(normalizer="mask_loss"))
         return losses
+
+    def _normalizers(self, **losses):
+        """Those that were given, by the names of a loss function's arguments."""
+        return {name: self.normalizers[loss] for name, loss in losses.items() if loss in self.normalizers}
 
     def _detections(self, levels, proposals, valid, inputs):
         head = self.box_head(self.box_pooling(levels, proposals))
@@ -221,7 +247,7 @@ class RCNN(Detector):
 
     def get_config(self):
         config = super().get_config()
-        config |= {"rpn_beta": self.rpn_beta, "box_beta": self.box_beta}
+        config |= {"rpn_beta": self.rpn_beta, "box_beta": self.box_beta, "normalizers": dict(self.normalizers)}
         config |= {part: keras.saving.serialize_keras_object(getattr(self, part)) for part in self.parts}
         return config
 

@@ -165,6 +165,7 @@ def test_an_image_alone_stands_for_its_canvas():
         ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "unique"),
         ({"loss_weights": {"mask_los": 1.0}}, "mask_los"),
         ({"mask_head": None}, "come together"),
+        ({"normalizers": {"mask_los": "pixels"}}, "mask_los"),
     ],
 )
 def test_what_cannot_be_is_refused(change, message):
@@ -184,3 +185,26 @@ def test_fit_without_targets_says_what_is_missing():
     model.compile(optimizer="sgd")
     with pytest.raises(ValueError, match="'boxes' and 'classes'"):
         model.fit(tf.data.Dataset.from_tensors({"images": np.zeros((1, 64, 64, 3), "float32")}), verbose=0)
+
+
+@pytest.mark.parametrize("lost", ["classes", "masks"])
+def test_a_target_that_is_missing_is_named(lost):
+    batch = batch_of_boxes()
+    del batch[lost]
+    with pytest.raises(ValueError, match=rf"'boxes', 'classes', 'masks'.*missing \['{lost}'\]"):
+        tiny_panet()(batch, training=True)
+
+
+def test_normalizers_change_what_losses_are_divided_by_and_nothing_else():
+    batch = batch_of_boxes()
+    plain = tiny_panet()
+    given = {"rpn_objectness_loss": 10, "rpn_box_loss": "positive", "box_loss": "positive", "mask_loss": "regions"}
+    other = RCNN.from_config({**plain.get_config(), "normalizers": given})
+    assert other.get_config()["normalizers"] == given
+    other.set_weights(plain.get_weights())
+    before, after = plain(batch)["losses"], other(batch)["losses"]
+    for name in LOSSES:
+        np.testing.assert_array_equal(before[name][0], after[name][0])
+    assert float(after["rpn_objectness_loss"][1]) == 2 * 10
+    assert float(after["class_loss"][1]) == float(before["class_loss"][1]) > float(after["box_loss"][1]) > 0
+    assert float(after["mask_loss"][1]) == float(before["mask_loss"][1]) / 28**2
