@@ -3,6 +3,7 @@
 import ast
 import difflib
 import inspect
+import logging
 import pathlib
 import re
 
@@ -82,6 +83,29 @@ def check_parameters():
         for name in values:
             if name not in known:
                 raise ValueError(f"{selector} has no parameter '{name}'.{nearest(name, known)}")
+
+
+def warn_of_unreached():
+    """Warns of classes of this package that are bound but that no `@` refers to: gin fills only what it calls itself.
+
+    `BoxHead.units = 512` does nothing while `panet` makes its own head; `panet.box_head = @BoxHead` lets gin make it.
+    Functions are left out: a file that replaces `@resnet()` by `@mobilenet_v2()` may leave bindings of the first. A
+    configuration without a model is one for evaluation or prediction, whose data files bind parts of models too.
+    """
+    config = gin.config._CONFIG
+    if ("MODEL", "gin.macro") not in config:
+        return
+    reached = {reference.configurable.selector for reference in gin.config.iterate_references(config)}
+    registered = _registered()
+    for selector in sorted({selector for _, selector in config} - reached):
+        if selector.startswith("panet_tf.") and isinstance(registered[selector], type):
+            name = selector.removeprefix("panet_tf.")
+            logging.getLogger(__name__).warning(
+                "%s has bindings, but nothing refers to @%s: they have no effect. Give it to the parameter that takes "
+                "it, as panet.box_head = @BoxHead does.",
+                name,
+                name,
+            )
 
 
 def _parameters(function):

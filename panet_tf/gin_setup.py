@@ -12,7 +12,7 @@ import gin
 import keras
 
 import panet_tf
-from panet_tf.gin_checks import check_macros, check_parameters, explained
+from panet_tf.gin_checks import check_macros, check_parameters, explained, warn_of_unreached
 
 _done = set()  # search paths that gin knows, and "registered"
 
@@ -62,7 +62,8 @@ def parse_gin(files=(), bindings=(), *, search_paths=()):
     """Replaces gin's configuration by that of files and bindings, and answers what is misspelt with the right name.
 
     Beyond gin's own checks, a macro that is defined but never used, a macro that is used but never defined, and a
-    parameter that would vanish in the `**kwargs` of a function or a layer are errors here.
+    parameter that would vanish in the `**kwargs` of a function or a layer are errors here. Bindings of a class that
+    nothing refers to are warned of.
 
     Args:
         files: tuple of paths, absolute, relative to the working directory, or to a search path (`runs/train.gin`).
@@ -87,6 +88,7 @@ def parse_gin(files=(), bindings=(), *, search_paths=()):
             raise ValueError(explained(str(error), (*search_paths, gin_folder()))) from error
     check_macros()
     check_parameters()
+    warn_of_unreached()
     gin.finalize()
 
 

@@ -220,6 +220,20 @@ def test_a_missing_file_is_answered_with_the_right_one(wrong, right):
     assert f'no gin file "{wrong}"' in message and f'Did you mean "{right}"?' in message
 
 
+def test_bindings_that_nothing_reaches_are_warned_of(caplog):
+    parse_gin(["quickstart.gin"], ["BoxHead.units = 512", "GroupNorm.groups = 16"])
+    assert "BoxHead has bindings, but nothing refers to @BoxHead" in caplog.text and "@GroupNorm" in caplog.text
+    caplog.clear()
+    parse_gin(["quickstart.gin"], ["BoxHead.units = 512", "panet.box_head = @BoxHead"])
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith(("models/", "papers/", "quick"))])
+def test_shipped_files_bind_nothing_in_vain(file, caplog):
+    parse(file)
+    assert not caplog.text
+
+
 SMALL = (  # shrinks any of the files to seconds on a CPU; structure and names stay
     "resnet.weights = None",
     "resnet.depth = 18",
@@ -307,6 +321,10 @@ def test_an_installed_wheel_finds_its_gin_files_in_another_folder(tmp_path):
         subprocess.run(["cp", "-r", str(ROOT / folder), str(source)], check=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--target", str(tmp_path / "site"), str(source)], check=True, capture_output=True)
+    installed = tmp_path / "site" / "panet_tf"
+    assert len(list((installed / "data" / "nuclei_mini").rglob("*.png"))) == 80
+    assert (installed / "data" / "nuclei_mini" / "instances_val.json").is_file()
+    assert (installed / "weights" / "data" / "mobilenet_v2_imagenet.npz").is_file()
     code = (
         "import panet_tf, gin; from panet_tf.gin_setup import parse_gin, gin_folder; parse_gin(['quickstart.gin']); "
         "print(panet_tf.__file__); print(gin_folder()); print(gin.query_parameter('train.steps_per_epoch'))"
