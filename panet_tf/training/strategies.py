@@ -1,5 +1,7 @@
 """From a name in a configuration to a `tf.distribute` strategy."""
 
+import functools
+
 import gin
 import tensorflow as tf
 
@@ -41,7 +43,7 @@ def make_strategy(strategy="one_device", devices=None):
             raise ValueError(f'strategy "one_device" takes one device, received {devices}. "mirrored" takes several.')
         return tf.distribute.OneDeviceStrategy(devices[0])
     if strategy == "mirrored":
-        return tf.distribute.MirroredStrategy(None if devices is None else list(devices))
+        return _mirrored(None if devices is None else tuple(devices))
     if strategy == "multi_worker":
         if devices is not None:
             raise ValueError(f'strategy "multi_worker" finds its devices in TF_CONFIG, received devices={devices}.')
@@ -52,6 +54,13 @@ def make_strategy(strategy="one_device", devices=None):
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
     raise ValueError(f"strategy must be one of {NAMES} or a tf.distribute.Strategy, received {strategy!r}.")
+
+
+@functools.cache
+def _mirrored(devices):
+    # One per set of devices: a second strategy over the same devices counts its collectives from the start again, and
+    # TensorFlow aborts where their shapes differ from those of the first ("Shape mismatch in the collective instance").
+    return tf.distribute.MirroredStrategy(None if devices is None else list(devices))
 
 
 def check_strategy(strategy, *, jit_compile=False, batch_size=None):
