@@ -1,8 +1,9 @@
 """Serves one image from an exported SavedModel, in a process that imports tensorflow and nothing of panet_tf.
 
-It shows what TF Serving answers to a client that sends the bytes of an image: prints the detections, and saves the image
-with the pasted masks laid over it.
+It shows what TF Serving answers to a client that sends the bytes of an image: saves the detections, and the image with
+the pasted masks laid over it.
 
+Examples:
   python scripts/serve_once.py --saved_model runs/quickstart/saved_model --image photo.jpg --output served
 """
 
@@ -25,7 +26,7 @@ def main():
     parser.add_argument("--saved_model", required=True, help="folder that holds numbered versions, or one version")
     parser.add_argument("--image", required=True, help="JPEG, PNG, GIF or BMP file of any size")
     parser.add_argument("--output", required=True, help="folder for prediction.json and prediction.png")
-    parser.add_argument("--threshold", type=float, default=0.5, help="score from which detections are shown (default 0.5)")
+    parser.add_argument("--threshold", type=float, default=0.5, help="least score that is shown (default: 0.5)")
     flags = parser.parse_args()
 
     folder = newest_version(flags.saved_model)
@@ -37,24 +38,19 @@ def main():
     pasted = model.signatures["full_masks"](image_bytes=contents[None])
 
     names = {item["id"]: item["name"] for item in json.loads((folder / "assets.extra" / "categories.json").read_text())}
-    count = int(served["num_detections"][0])
-    detections = [
-        {"category": names[int(category)], "score": round(float(score), 4), "box_yxyx": [round(float(x), 1) for x in box]}
-        for category, score, box in zip(
-            served["detection_classes"][0][:count], served["detection_scores"][0], served["detection_boxes"][0]
-        )
-        if score >= flags.threshold
-    ]
+    ids, scores, boxes = (served[f"detection_{key}"][0].numpy().tolist() for key in ("classes", "scores", "boxes"))
+    shown = range(sum(score >= flags.threshold for score in scores[: int(served["num_detections"][0])]))  # best first
+    detections = [{"category": names[ids[i]], "score": scores[i], "box_yxyx": boxes[i]} for i in shown]
     output = pathlib.Path(flags.output)
     output.mkdir(parents=True, exist_ok=True)
     (output / "prediction.json").write_text(json.dumps({"image": flags.image, "detections": detections}, indent=1))
 
     image = tf.cast(tf.io.decode_image(contents, channels=3, expand_animations=False), tf.float32)
-    shown = tf.cast(pasted["detection_masks"][0][: len(detections)], tf.float32)[..., None]
+    masks = tf.cast(pasted["detection_masks"][0][: len(detections)], tf.float32)[..., None]
     colors = tf.random.stateless_uniform((len(detections), 1, 1, 3), seed=(0, 1), minval=60.0, maxval=255.0)
-    covered = tf.reduce_max(shown, axis=0) if len(detections) else tf.zeros_like(image[..., :1])
-    paint = tf.reduce_sum(shown * colors, axis=0) / tf.maximum(tf.reduce_sum(shown, axis=0), 1.0)
-    overlay = tf.where(covered > 0, 0.5 * image + 0.5 * paint, image)
+    cover = tf.reduce_sum(masks, axis=0)  # how many masks lie on a pixel
+    paint = tf.reduce_sum(masks * colors, axis=0) / tf.maximum(cover, 1.0)
+    overlay = tf.where(cover > 0, 0.5 * image + 0.5 * paint, image)
     tf.io.write_file(str(output / "prediction.png"), tf.io.encode_png(tf.cast(overlay, tf.uint8)))
     print(f"{flags.image}: {len(detections)} detections of score {flags.threshold} or more, first call {seconds:.1f} s")
     print(f"Saved {output / 'prediction.json'} and {output / 'prediction.png'}")

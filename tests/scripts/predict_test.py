@@ -1,6 +1,6 @@
 """scripts/predict.py from the command line to its files, with a model that needs no training."""
 
-import importlib.util
+import functools
 import json
 import os
 import pathlib
@@ -9,7 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-from absl import flags
 from PIL import Image
 
 from panet_tf.data.preprocessing import Preprocessing
@@ -21,35 +20,9 @@ SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "predict.py"
 CATEGORIES = ({"id": 7, "name": "dark"}, {"id": 90, "name": "bright"})
 
 
-@pytest.fixture(scope="module")
-def script():
-    """The script as a module: its flags can be defined once a process."""
-    spec = importlib.util.spec_from_file_location("predict_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    for name in (
-        "model",
-        "output",
-        "annotations",
-        "score_threshold",
-        "batch_size",
-        "overlays",
-        "gin_file",
-        "gin_bindings",
-    ):
-        delattr(flags.FLAGS, name)
-
-
 @pytest.fixture
-def run(script):
-    def call(*arguments):
-        flags.FLAGS.unparse_flags()
-        for name in flags.FLAGS:
-            flags.FLAGS[name].unparse()
-        script.main(flags.FLAGS([str(argument) for argument in ("predict.py", *arguments)]))
-
-    return call
+def run(run_script):
+    return functools.partial(run_script, "predict")
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """scripts/prepare_data.py from the command line to its exit status."""
 
-import importlib.util
 import logging
 import pathlib
 import subprocess
 import sys
 
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from tests import tiny_coco
 from tests.tiny_coco import annotation, image_entry
@@ -16,25 +13,16 @@ from tests.tiny_coco import annotation, image_entry
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "prepare_data.py"
 
 
-@pytest.fixture(scope="module")
-def script():
-    """The script as a module: its flags can be defined once a process."""
-    before = set(flags.FLAGS)
-    spec = importlib.util.spec_from_file_location("prepare_data_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+@pytest.fixture
+def script(run_script):
+    """Function of a folder and further arguments that prepares what lies in it."""
     logger = logging.getLogger("panet_tf")
     level = logger.level
-    yield module
+    yield lambda folder, *arguments: run_script(
+        *("prepare_data", f"--annotations={folder}/all.json", f"--images={folder}/images", f"--cache={folder}/cache"),
+        *arguments,
+    )
     logger.setLevel(level)  # the script silences it for its process
-    for name in set(flags.FLAGS) - before:
-        delattr(flags.FLAGS, name)
-
-
-def call(script, folder, *arguments):
-    with flagsaver.flagsaver():
-        paths = [f"--annotations={folder}/all.json", f"--images={folder}/images", f"--cache={folder}/cache"]
-        return script.main(flags.FLAGS(["prepare_data.py", *paths, *arguments]))
 
 
 @pytest.fixture
@@ -46,7 +34,7 @@ def flawed(tmp_path):
 
 
 def test_it_lists_what_is_wrong_with_which_annotation(script, flawed, capsys):
-    assert call(script, flawed, "--max_listed=2") == 0
+    assert script(flawed, "--max_listed=2") == 0
     out = capsys.readouterr().out
     assert "2 images, 2 annotations (1 crowds)" in out
     assert "class 1: cat (id 3): 1\n  class 2: toothbrush (id 90): 1\n" in out
@@ -58,16 +46,16 @@ def test_it_lists_what_is_wrong_with_which_annotation(script, flawed, capsys):
 
 
 def test_strict_fails_on_faults_and_passes_without(script, flawed, tmp_path_factory, capsys):
-    assert call(script, flawed, "--strict") == 1
+    assert script(flawed, "--strict") == 1
     good = tmp_path_factory.mktemp("good")
     tiny_coco.write(good, annotations=[annotation(1), annotation(2, leave_out=("iscrowd",))])  # noted, not repaired
-    assert call(script, good, "--strict") == 0
+    assert script(good, "--strict") == 0
     tiny_coco.write(good)
-    assert call(script, good, "--strict") == 0 and "No problems." in capsys.readouterr().out
+    assert script(good, "--strict") == 0 and "No problems." in capsys.readouterr().out
 
 
 def test_an_unusable_data_set_is_explained_without_a_traceback(script, flawed, capsys):
-    assert call(script, flawed, "--categories=cta") == 2
+    assert script(flawed, "--categories=cta") == 2
     assert "Unusable: " in (err := capsys.readouterr().err) and "Did you mean 'cat'" in err
 
 
