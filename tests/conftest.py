@@ -1,4 +1,4 @@
-"""Shared fixtures: golden values from a folder that the environment may replace, and a clean gin state for every test."""
+"""Shared fixtures: golden values from a folder that the environment may replace, and a clean gin for every test."""
 
 import importlib.util
 import os
@@ -20,7 +20,7 @@ def golden():
 
 @pytest.fixture(scope="session")
 def seeded():
-    """Module that draws the weights and images of the golden values again: `seeded(name, shape, seed)`, `image(h, w, seed)`."""
+    """Module that draws the golden weights and images again: `seeded(name, shape, seed)`, `image(h, w, seed)`."""
     folder = GOLDEN if (GOLDEN / "seeded.py").exists() else pathlib.Path(__file__).parent / "golden"
     spec = importlib.util.spec_from_file_location("golden_seeded", folder / "seeded.py")
     module = importlib.util.module_from_spec(spec)

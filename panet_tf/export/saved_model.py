@@ -23,12 +23,16 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None):
     |---|---|---|
     | `serving_default` | `image_bytes` string (B,): JPEG, PNG, GIF or BMP | the detections below |
     | `tensors` | `images` uint8 (B, h, w, 3) RGB, one size a batch | the same |
-    | `full_masks` | `image_bytes` string (B,) | the same, with `detection_masks` uint8 (B, D, h, w) pasted at the size of the batch's largest image |
+    | `full_masks` | `image_bytes` string (B,) | the same, with masks of whole images |
 
     Detections: `detection_boxes` float32 (B, D, 4), yxyx in original pixels; `detection_scores` float32 (B, D), sorted;
     `detection_classes` int64 (B, D), the data set's own ids, 0 in empty slots; `num_detections` int32 (B,);
-    `image_sizes` int32 (B, 2); and for models with masks `detection_masks` float32 (B, D, 28, 28), probabilities inside each
-    box. Names and ids of the categories lie beside the graph in `assets.extra/categories.json`.
+    `image_sizes` int32 (B, 2); and for models with masks `detection_masks` float32 (B, D, 28, 28), probabilities inside
+    each box, or in `full_masks` uint8 (B, D, h, w), 0 or 1, (h, w) the size of the batch's largest image. Names and ids
+    of the categories lie beside the graph in `assets.extra/categories.json`.
+
+    TensorFlow's decoders leave images as they are stored: who sends photographs with an EXIF orientation turns them
+    first. One file that is no image fails its whole batch.
 
     Args:
         model: a built detector.
@@ -48,14 +52,16 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None):
     preprocessing = preprocessing or model.preprocessing
     if preprocessing is None:
         raise ValueError(
-            "an export holds its preprocessing: give preprocessing=panet_tf.data.Preprocessing(...), received None for a "
-            "model that carries none (training with panet_tf.train leaves it on the model)."
+            "an export holds its preprocessing: give preprocessing=panet_tf.data.Preprocessing(...), received None for "
+            "a model that carries none (training with panet_tf.train leaves it on the model)."
         )
     directory = pathlib.Path(directory)
     versions = [int(child.name) for child in directory.glob("*") if child.name.isdigit()]
     version = max(versions, default=0) + 1 if version is None else int(version)
     if version in versions:
-        raise ValueError(f"a version is written once, received version={version} and found {sorted(versions)} in {directory}.")
+        raise ValueError(
+            f"a version is written once, received version={version} and found {sorted(versions)} in {directory}."
+        )
 
     detect = _detector(model, preprocessing)
     archive = keras.export.ExportArchive()
@@ -123,7 +129,7 @@ def _decode(contents):
 
 
 def _with_pasted_masks(outputs):
-    """Detections whose masks cover whole images: 0 or 1 in uint8, zero outside an image smaller than the batch's largest."""
+    """Detections whose masks cover whole images: 0 or 1 in uint8, zero beyond images smaller than the largest."""
     size = tf.reduce_max(outputs["image_sizes"], axis=0)
 
     def paste(item):

@@ -6,8 +6,9 @@ import tensorflow as tf
 def divide_by_global_count(total, count):
     """Divides this replica's sum of losses by the count of all replicas.
 
-    Gradients are summed over replicas, so N replicas that each divide by the common count equal one device that holds the
-    whole batch, however unevenly the counted things are spread. Counts carry no gradient. A count of zero gives zero.
+    Gradients are summed over replicas, so N replicas that each divide by the common count equal one device that holds
+    the whole batch, however unevenly the counted things are spread. Counts carry no gradient. A count of zero gives
+    zero.
 
     Args:
         total: float scalar, the sum of a loss on this replica.

@@ -9,7 +9,9 @@ from panet_tf.ops.anchors import anchors
 @gin.register(module="panet_tf")
 @keras.saving.register_keras_serializable("panet_tf")
 class AnchorGenerator(keras.layers.Layer):
-    """Boxes of several sizes and shapes centred on every cell of every level (Faster R-CNN, section 3.1.1; FPN, section 4.1).
+    """Boxes of several sizes and shapes centred on every cell of every level.
+
+    Source: Faster R-CNN, section 3.1.1; FPN, section 4.1.
 
     Args:
         sizes: one entry a level, fine to coarse: the side in pixels of its square anchor, or a tuple of sides. Defaults

@@ -21,10 +21,10 @@ class Detector(keras.Model):
         categories: sequence of dicts with at least `"id"` (the data set's own id) and `"name"`; class k of the model is
             `categories[k - 1]`.
         loss_names: tuple of names, in the order of the progress bar.
-        loss_weights: dict from some of those names to factors. Names left out weigh 1.
-        seed: int, the run's seed of everything random inside the model.
-        preprocessing: `panet_tf.data.Preprocessing` (or any serialisable object like it) that the model was trained with,
-            for the predictor and the export. `panet_tf.train` sets it. Defaults to `None`.
+        loss_weights: dict from some of those names to factors. Names left out weigh 1. Defaults to none.
+        seed: int, the run's seed of everything random inside the model. Defaults to 0.
+        preprocessing: `panet_tf.data.Preprocessing` (or any serialisable object like it) that the model was trained
+            with, for the predictor and the export. `panet_tf.train` sets it. Defaults to `None`.
 
     Raises:
         ValueError: if a category lacks id or name, ids repeat, or a loss weight names no loss.
@@ -71,7 +71,7 @@ class Detector(keras.Model):
 
     @property
     def step(self):
-        """Number of optimizer steps so far: keys everything random in training, so that a resumed run draws the same."""
+        """Optimizer steps so far: keys everything random in training, so that a resumed run draws the same."""
         optimizer = getattr(self, "optimizer", None)
         return optimizer.iterations if optimizer is not None else 0
 
@@ -109,7 +109,9 @@ def check_categories(categories):
     """
     categories = tuple(dict(category) for category in categories)
     if not categories or any("id" not in category or "name" not in category for category in categories):
-        raise ValueError(f"categories must be a non-empty list of dicts with 'id' and 'name', received {categories!r:.200}.")
+        raise ValueError(
+            f"categories must be a non-empty list of dicts with 'id' and 'name', received {categories!r:.200}."
+        )
     ids = [category["id"] for category in categories]
     if len(set(ids)) < len(ids):
         raise ValueError(f"category ids must be unique, received {ids}.")

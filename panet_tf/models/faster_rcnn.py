@@ -34,8 +34,8 @@ def faster_rcnn(
         necks: layers over levels. Defaults to one FPN.
         filters: int, channels of the pyramid and the RPN. Defaults to 256.
         norm: norm of the default neck and heads. Defaults to `None`, as the paper has it.
-        anchor_generator, rpn_head, box_pooling, box_head: parts in place of the default ones. A head may also be given as
-            its class (or any function of `num_classes`), to be built with the right number of classes.
+        anchor_generator, rpn_head, box_pooling, box_head: parts in place of the default ones. A head may also be given
+            as its class (or any function of `num_classes`), to be built with the right number of classes.
         **kwargs: of `RCNN`.
 
     Returns:

@@ -46,9 +46,10 @@ def panet(
         adaptive_pooling: bool, whether regions are pooled from all levels. Defaults to True.
         fusion: `"max"`, `"sum"` or `"prod"` of levels (Table 4). Defaults to `"max"`.
         fuse: `"after"` the first layer of each head or `"before"` it (Table 4). Defaults to `"after"`.
-        fully_connected: convolution of the mask head that the fully-connected branch starts from, `"conv2"`, `"conv3"` or
-            `"conv4"` (Table 5), or `None` for no branch. Defaults to `"conv3"`.
-        fully_connected_fusion: `"sum"`, `"max"` or `"prod"` of the two predictions' logits (Table 5). Defaults to `"sum"`.
+        fully_connected: convolution of the mask head that the fully-connected branch starts from, `"conv2"`, `"conv3"`
+            or `"conv4"` (Table 5), or `None` for no branch. Defaults to `"conv3"`.
+        fully_connected_fusion: `"sum"`, `"max"` or `"prod"` of the two predictions' logits (Table 5). Defaults to
+            `"sum"`.
         heavy_head: bool, four convolutions and one layer for boxes and classes in place of two fully-connected layers.
             Defaults to True.
         box_pooling, box_head, mask_pooling, mask_head: parts in place of those above, as in `mask_rcnn`.
@@ -62,7 +63,9 @@ def panet(
     """
     pooling = AdaptivePooling if adaptive_pooling else FPNLevelPooling
     head = dict(num_classes=len(categories), filters=filters, norm=norm, fusion=fusion, fuse=fuse)
-    kwargs.setdefault("necks", [FPN(filters=filters, norm=norm)] + ([PAFPN(filters=filters, norm=norm)] if bottom_up else []))
+    if "necks" not in kwargs:
+        path = [PAFPN(filters=filters, norm=norm)] if bottom_up else []
+        kwargs["necks"] = [FPN(filters=filters, norm=norm), *path]
     return mask_rcnn(
         categories=categories,
         backbone=backbone or resnet(50, norm=norm),

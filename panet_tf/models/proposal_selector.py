@@ -9,7 +9,9 @@ from panet_tf.ops.proposals import select_proposals
 @gin.register(module="panet_tf")
 @keras.saving.register_keras_serializable("panet_tf")
 class ProposalSelector(keras.layers.Layer):
-    """Best boxes of every level, thinned by non-maximum suppression per level, then the best of all levels (FPN, section 4.1).
+    """Best boxes of every level, thinned by non-maximum suppression per level, then the best of all levels.
+
+    Source: FPN, section 4.1.
 
     Args:
         pre_nms_top_k: int, boxes kept per level before suppression, or a pair (training, inference). Defaults to
@@ -21,7 +23,8 @@ class ProposalSelector(keras.layers.Layer):
     Call arguments: `objectness` and `box_deltas`, dicts of levels, float32 (B, A) and (B, A, 4); `anchors`, dict of
         float32 (A, 4); `image_sizes`, float32 (B, 2).
 
-    Output: boxes float32 (B, P, 4), yxyx in network pixels; logits float32 (B, P); valid bool (B, P). No gradient passes.
+    Output: boxes float32 (B, P, 4), yxyx in network pixels; logits float32 (B, P); valid bool (B, P). No gradient
+        passes.
     """
 
     def __init__(

@@ -19,9 +19,9 @@ def match_boxes(
 ):
     """What `match` gives for `pairwise_iou(boxes, candidates)`, one ground-truth box at a time.
 
-    The matrix of 100 slots and the 268,000 anchors of an 800 x 1344 image is 107 MB, and each of the thirty operations on
-    it would travel through memory. Here a row is in the cache, slots that hold nothing cost nothing, and memory does not grow with
-    the number of slots. The loop compiles: its shapes are static, its length is not.
+    The matrix of 100 slots and the 268,000 anchors of an 800 x 1344 image is 107 MB, and each of the thirty operations
+    on it would travel through memory. Here a row is in the cache, slots that hold nothing cost nothing, and memory does
+    not grow with the number of slots. The loop compiles: its shapes are static, its length is not.
 
     Args:
         boxes: float (B, N, 4), ground truth, yxyx in pixels.
@@ -70,7 +70,7 @@ def _over_slots(take, start, used):
 
 
 def _inside(boxes, candidates, crowds, crowd_overlap, shape):
-    """bool (B, A): whether more than a share of a candidate's area lies inside one crowd region; `None` without crowds."""
+    """bool (B, A): whether more than a share of a candidate's area lies inside one crowd; `None` without crowds."""
     if crowds is None or crowd_overlap is None:
         return None
 

@@ -54,8 +54,10 @@ def check_thresholds(positive_threshold, negative_threshold):
 
 
 def ties(overlap, best):
-    """Which overlaps tie for the best, above 0. Equal ones differ by rounding, and by how a compiler fuses the IoU: a few
-    ulp count as a tie."""
+    """Which overlaps tie for the best, above 0.
+
+    Equal ones differ by rounding, and by how a compiler fuses the IoU: a few ulp count as a tie.
+    """
     return (overlap >= best * (1.0 - 1e-6)) & (best > 0.0)
 
 

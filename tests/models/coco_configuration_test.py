@@ -1,4 +1,4 @@
-"""The full-size configuration: PANet with a ResNet-50, 80 classes, 800 x 1344 images, in its own process to measure memory."""
+"""The full-size configuration: PANet with a ResNet-50, 80 classes, 800 x 1344 images, in a process of its own."""
 
 import json
 import os

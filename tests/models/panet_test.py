@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,12 @@ def test_the_paper_is_the_default(full):
 
 def test_everything_off_is_mask_rcnn():
     model = panet(
-        backbone=tiny_backbone(), bottom_up=False, adaptive_pooling=False, fully_connected=None, heavy_head=False, **TINY
+        backbone=tiny_backbone(),
+        bottom_up=False,
+        adaptive_pooling=False,
+        fully_connected=None,
+        heavy_head=False,
+        **TINY,
     )
     assert [type(neck) for neck in model.necks] == [FPN]
     assert isinstance(model.box_pooling, FPNLevelPooling) and isinstance(model.mask_pooling, FPNLevelPooling)
@@ -37,7 +44,9 @@ def test_everything_off_is_mask_rcnn():
     assert model.mask_head.fully_connected is None
 
 
-@pytest.mark.parametrize("choice", [{"fusion": "sum"}, {"fusion": "prod"}, {"fuse": "before"}, {"fully_connected": "conv2"}])
+@pytest.mark.parametrize(
+    "choice", [{"fusion": "sum"}, {"fusion": "prod"}, {"fuse": "before"}, {"fully_connected": "conv2"}]
+)
 def test_the_ablations_of_tables_4_and_5_build_and_run(choice, full):
     model = panet(backbone=tiny_backbone(), **TINY, **choice)
     name, value = next(iter(choice.items()))
@@ -49,7 +58,8 @@ def test_the_ablations_of_tables_4_and_5_build_and_run(choice, full):
 
 
 def test_a_head_may_come_as_its_class_or_as_itself():
-    by_class = panet(backbone=tiny_backbone(), box_head=lambda num_classes: BoxHead(num_classes=num_classes, units=12), **TINY)
+    box_head = functools.partial(BoxHead, units=12)
+    by_class = panet(backbone=tiny_backbone(), box_head=box_head, **TINY)
     assert by_class.box_head.num_classes == len(CATEGORIES) and by_class.box_head.units == 12
     itself = BoxHead(num_classes=2, units=10)
     assert panet(backbone=tiny_backbone(), box_head=itself, **TINY).box_head is itself

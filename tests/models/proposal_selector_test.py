@@ -3,7 +3,10 @@ import tensorflow as tf
 
 from panet_tf.models.proposal_selector import ProposalSelector
 
-ANCHORS = {"P2": tf.constant([[0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]], tf.float32), "P3": tf.constant([[0, 0, 10, 10]], tf.float32)}
+ANCHORS = {
+    "P2": tf.constant([[0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]], tf.float32),
+    "P3": tf.constant([[0, 0, 10, 10]], tf.float32),
+}
 OBJECTNESS = {"P2": tf.constant([[1.0, 2.0, 0.0]]), "P3": tf.constant([[3.0]])}
 DELTAS = {"P2": tf.zeros((1, 3, 4)), "P3": tf.zeros((1, 1, 4))}
 SIZES = tf.constant([[25.0, 25.0]])

@@ -45,11 +45,16 @@ def test_no_slots_and_no_valid_slot_give_background():
     candidates = draw_boxes(9)
     for slots in (0, 2):
         indices, labels = match_boxes(
-            draw_boxes(1, slots), candidates, tf.zeros((1, slots), tf.bool), positive_threshold=0.7, negative_threshold=0.3
+            draw_boxes(1, slots),
+            candidates,
+            tf.zeros((1, slots), tf.bool),
+            positive_threshold=0.7,
+            negative_threshold=0.3,
         )
         assert not indices.numpy().any() and not labels.numpy().any()
 
 
 def test_thresholds_out_of_order_are_refused():
     with pytest.raises(ValueError, match="0 <= negative_threshold"):
-        match_boxes(draw_boxes(1, 2), draw_boxes(3), tf.ones((1, 2), tf.bool), positive_threshold=0.3, negative_threshold=0.5)
+        boxes, valid = draw_boxes(1, 2), tf.ones((1, 2), tf.bool)
+        match_boxes(boxes, draw_boxes(3), valid, positive_threshold=0.3, negative_threshold=0.5)
