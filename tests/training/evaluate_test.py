@@ -1,0 +1,101 @@
+"""Evaluation over batches: metrics of perfect and empty predictions, padding, categories, evaluators of one's own."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from panet_tf.training.evaluate import evaluate, predictions
+from tests.training.tiny import TinyData, TinyDetector
+
+
+class Oracle(TinyDetector):
+    """Predicts what `TinyData` holds, or nothing."""
+
+    shift = 0.0
+
+    def call(self, inputs, training=False):
+        def truth(ids):
+            found = [TinyData().example(max(int(i), 0))[1:] for i in ids]
+            return np.stack([boxes for boxes, _ in found]), np.stack([classes for _, classes in found])
+
+        boxes, classes = tf.numpy_function(truth, [inputs["image_ids"]], (tf.float32, tf.int32))
+        return {
+            "boxes": tf.ensure_shape(boxes, (None, 1, 4)) + self.shift,
+            "classes": tf.ensure_shape(classes, (None, 1)),
+            "scores": tf.ones_like(classes, tf.float32),
+            "image_ids": inputs["image_ids"],
+        }
+
+
+@pytest.fixture
+def data():
+    return TinyData(training=False)  # 6 images in batches of 4: two padding images
+
+
+def test_a_perfect_model(data):
+    results = evaluate(Oracle(), data, verbose=False)
+    assert results["bbox/AP"] == pytest.approx(1.0)
+    assert not any(name.startswith("segm") for name in results)  # it predicts no masks
+
+
+def test_a_model_that_is_off(data):
+    model = Oracle()
+    model.shift = 1.0  # boxes of 4 x 4, IoU 9 / 23
+    assert evaluate(model, data, verbose=False)["bbox/AP50"] == 0.0
+
+
+def test_a_quick_look_counts_only_what_was_seen(data):
+    assert evaluate(Oracle(), data, max_images=4, verbose=False)["bbox/AP"] == pytest.approx(1.0)
+
+
+def test_evaluators_of_ones_own(data):
+    class Count:
+        def __init__(self, ground_truth=None, max_detections=None):
+            self.ground_truth, self.max_detections, self.resets = ground_truth, max_detections, 0
+            self.seen = []
+
+        def reset(self):
+            self.resets += 1
+            self.seen = []
+
+        def update(self, predictions):
+            self.seen += [i for i in predictions["image_ids"].tolist() if i >= 0]
+
+        def result(self):
+            images = len(self.ground_truth["images"]) if self.ground_truth else 0
+            return {"count": len(self.seen), "images": images, "max_detections": self.max_detections}
+
+    assert evaluate(Oracle(), data, evaluators=(Count,), verbose=False) == {
+        "count": 6,
+        "images": 6,
+        "max_detections": 1,
+    }
+    counter = Count()
+    for _ in range(2):  # reset between rounds
+        assert evaluate(Oracle(), data, evaluators=(counter,), verbose=False)["count"] == 6
+    assert counter.resets == 2
+
+
+def test_reads_a_saved_model(data, tmp_path):
+    model = TinyDetector()
+    model.save(tmp_path / "model.keras")
+    assert evaluate(tmp_path / "model.keras", data, verbose=False) == evaluate(model, data, verbose=False)
+
+
+def test_other_categories_are_refused(data):
+    other = TinyData(training=False, categories=({"id": 7, "name": "bright"}, {"id": 3, "name": "black"}))
+    with pytest.raises(ValueError, match=r"\(3, 'dark'\) in the model and \(3, 'black'\)"):
+        evaluate(TinyDetector(), other)
+
+
+def test_predictions_are_those_of_predict(data):
+    model = TinyDetector()
+    batches = list(predictions(model, data.dataset()))
+    whole = model.predict(data.dataset(), verbose=0)
+    for name, value in whole.items():
+        np.testing.assert_allclose(np.concatenate([batch[name] for batch in batches]), value, rtol=1e-6)
+
+
+def test_progress(data, capsys):
+    evaluate(Oracle(), data)
+    assert "evaluated 6 images" in capsys.readouterr().out
