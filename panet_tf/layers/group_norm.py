@@ -33,6 +33,10 @@ class GroupNorm(keras.layers.GroupNormalization):
         super().__init__(groups=groups, epsilon=epsilon, **kwargs)
         self.wanted_groups = groups
 
+    def add_weight(self, *args, **kwargs):
+        # Scale and shift are read in float32 under any policy; Keras itself has it so since 3.15.
+        return super().add_weight(*args, **{**kwargs, "autocast": False})
+
     def build(self, input_shape):
         self.groups = math.gcd(self.wanted_groups, input_shape[self.axis])
         super().build(input_shape)
