@@ -40,17 +40,21 @@ def coco_ground_truth(source, *, with_masks=True):
         )
     images = {}
     for image in source["images"]:
-        if not isinstance(image.get("id"), int):
-            raise ValueError(f"image ids must be integers, received {image.get('id')!r} in {name}.")
+        if not isinstance(_get(image, "id"), int):
+            raise ValueError(f"image ids must be integers, received {_get(image, 'id')!r} in {name}.")
         images[image["id"]] = image
+    for category in source["categories"]:
+        if not isinstance(_get(category, "id"), int):
+            raise ValueError(f"category ids must be integers, received {category!r:.100} in {name}.")
     categories = {category["id"] for category in source["categories"]}
     annotations, skipped = [], 0
     for annotation in source["annotations"]:
         try:
             annotations.append(_complete(annotation, images, categories, with_masks, len(annotations) + 1))
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             skipped += 1
-            logging.warning("%s: annotation %s left out: %s", name, annotation.get("id"), error)
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+            logging.warning("%s: annotation %s left out: %s", name, _get(annotation, "id"), reason)
     if skipped:
         logging.warning("%s: %d of %d annotations left out.", name, skipped, len(source["annotations"]))
     return {
@@ -60,8 +64,8 @@ def coco_ground_truth(source, *, with_masks=True):
     }, skipped
 
 
-def _get(source, key):
-    return source.get(key) if isinstance(source, dict) else None
+def _get(value, key):
+    return value.get(key) if isinstance(value, dict) else None
 
 
 def _complete(annotation, images, categories, with_masks, new_id):

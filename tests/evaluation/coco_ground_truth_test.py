@@ -76,3 +76,12 @@ def test_what_is_not_coco_is_refused(tmp_path):
     assert len(coco_ground_truth(str(path))[0]["annotations"]) == 1
     with pytest.raises(ValueError, match="image ids must be integers, received 'a'"):
         coco_ground_truth({**dataset(), "images": [{"id": "a"}]})
+    with pytest.raises(ValueError, match="image ids must be integers, received None"):
+        coco_ground_truth({**dataset(), "images": ["a"]})
+    with pytest.raises(ValueError, match="category ids must be integers, received {'name': 'a'}"):
+        coco_ground_truth({**dataset(), "categories": [{"name": "a"}]})
+
+
+def test_what_is_no_annotation_is_left_out_and_counted():
+    truth, skipped = coco_ground_truth(dataset("a", None, [1], {**GOOD, "image_id": [5]}, GOOD))
+    assert (len(truth["annotations"]), skipped) == (1, 4)
