@@ -22,11 +22,11 @@ quickstart: $(VENV)/.installed  ## Trains, evaluates, exports, serves and draws 
 	@echo
 	@echo "Done. In $(RUN):"
 	@echo "  evaluation.json         COCO box and mask AP on the held-out images"
-	@echo "  model.keras             the trained model: keras.saving.load_model after import panet_tf.models"
+	@echo "  model.keras             the trained model: keras.saving.load_model after import panet_tf"
 	@echo "  saved_model/            for TF Serving"
 	@echo "  served/prediction.png   what the SavedModel answered for one image"
 	@echo "  predictions/            every held-out image with its predictions beside the truth, and results in COCO's format"
-	@echo "  history.csv             losses and AP of training; tensorboard --logdir $(RUN) shows them"
+	@echo "  history.csv             losses and AP of training; logs/ holds them for TensorBoard (pip install tensorboard)"
 
 test: $(VENV)/.installed  ## Runs the test suite.
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q

@@ -9,10 +9,10 @@ import json
 import pathlib
 
 import gin
-import keras
 from absl import app, flags
 
 import panet_tf
+from panet_tf.inference.load_model import load_model
 
 flags.DEFINE_string("model", None, "A .keras file, or a training folder that holds model.keras.", required=True)
 flags.DEFINE_multi_string(
@@ -27,10 +27,7 @@ FLAGS = flags.FLAGS
 
 def main(_):
     panet_tf.gin_setup.parse_gin(FLAGS.gin_file, FLAGS.gin_bindings, search_paths=FLAGS.gin_search_paths)
-    path = pathlib.Path(FLAGS.model)
-    if not (path := path / "model.keras" if path.is_dir() else path).exists():
-        raise ValueError(f"--model must be a .keras file or a folder with model.keras, received {FLAGS.model}.")
-    model = keras.saving.load_model(path, compile=False)
+    model = load_model(FLAGS.model)
     limit = {} if FLAGS.max_images is None else {"max_images": FLAGS.max_images}
     metrics = gin.get_configurable("panet_tf.evaluate")(model, **limit)
     for name, value in metrics.items():

@@ -1,19 +1,19 @@
 """Exports a trained model as a SavedModel for TF Serving.
 
 Examples:
-  python scripts/export.py --model runs/nuclei/model.keras --output served/nuclei
+  python scripts/export.py --model runs/nuclei --output served/nuclei
   python scripts/export.py --model model.keras --output served/nuclei \\
     --gin_bindings 'Preprocessing.short_side = 512' --gin_bindings 'Preprocessing.canvases = ((512, 512),)' \\
     --gin_bindings 'export_saved_model.preprocessing = @Preprocessing()'
 """
 
 import gin
-import keras
 from absl import app, flags
 
-import panet_tf
+from panet_tf.gin_setup import parse_gin
+from panet_tf.inference.load_model import load_model
 
-flags.DEFINE_string("model", None, "A .keras file that training saved.", required=True)
+flags.DEFINE_string("model", None, "A .keras file, or the model_dir of a run that has ended.", required=True)
 flags.DEFINE_string("output", None, "Folder of the served model; versions are its numbered subfolders.", required=True)
 flags.DEFINE_integer("version", None, "Version number. One more than the newest when left out.")
 flags.DEFINE_multi_string("gin_file", [], "Gin files, as for training; may be given several times.")
@@ -22,8 +22,8 @@ FLAGS = flags.FLAGS
 
 
 def main(_):
-    panet_tf.gin_setup.parse_gin(FLAGS.gin_file, FLAGS.gin_bindings)
-    model = keras.saving.load_model(FLAGS.model, compile=False)
+    parse_gin(FLAGS.gin_file, FLAGS.gin_bindings)
+    model = load_model(FLAGS.model)
     export = gin.get_configurable("export_saved_model")
     folder = export(model, FLAGS.output, version=FLAGS.version)
     print(f"Saved {folder}: signatures serving_default, tensors and, with masks, full_masks")

@@ -46,7 +46,7 @@ def main(arguments):
     for result in tqdm(predictor.stream(files), total=len(files), unit="image"):
         coco.add(result)
         if f.overlays:
-            path = output / "overlays" / (os.path.relpath(result["file_name"], root) + ".png")
+            path = output / "overlays" / (os.path.relpath(result["file_name"], root).removesuffix(".png") + ".png")
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(overlay(result, ground_truth=truth, score_threshold=f.score_threshold)).save(path)
     coco.write(output / "predictions.json")

@@ -16,6 +16,7 @@ from panet_tf.data.batching import (
 )
 from panet_tf.data.cropping import crop_sample
 from panet_tf.data.host_calls import host_call
+from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.data.raw_samples import blank, checked, to_sample
 from panet_tf.data.resizing import choose_canvas, plan_window, resize_sample, resize_scale, rounded
 
@@ -151,6 +152,19 @@ class DetectionData:
     def categories(self):
         """The source's categories."""
         return self.source.categories
+
+    @property
+    def preprocessing(self):
+        """`Preprocessing` that shows an image as evaluation does; of several short sides the longest counts."""
+        sides = [side for side in self.short_sides if side is not None]
+        return Preprocessing(
+            canvases=self.canvases,
+            short_side=max(sides, default=None),
+            long_side=self.long_side,
+            mean=self.mean,
+            std=self.std,
+            antialias=self.antialias,
+        )
 
     @property
     def num_examples(self):

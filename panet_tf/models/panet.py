@@ -41,7 +41,8 @@ def panet(
         categories: sequence of dicts with `"id"` and `"name"`.
         backbone: model from images to `"C2"`.. `"C5"`. Defaults to a ResNet-50 with `norm`.
         filters: int, channels of the pyramid and of convolutions in the heads. Defaults to 256.
-        norm: norm of every new layer. Defaults to `"sync_bn"`, the paper's.
+        norm: norm of the default backbone, the necks and the heads over regions. Defaults to `"sync_bn"`, the
+            paper's. The RPN has none, as in the authors' release: levels of other statistics share its weights.
         bottom_up: bool, the augmented bottom-up path N2..N6. Defaults to True.
         adaptive_pooling: bool, whether regions are pooled from all levels. Defaults to True.
         fusion: `"max"`, `"sum"` or `"prod"` of levels (Table 4). Defaults to `"max"`.

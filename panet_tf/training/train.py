@@ -9,7 +9,6 @@ import gin
 import keras
 import tensorflow as tf
 
-from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.training.atomic_write import write_atomically
 from panet_tf.training.checkpointing import Checkpointing
 from panet_tf.training.evaluate import check_categories_match
@@ -129,8 +128,8 @@ def train(
             check_categories_match(model, data)
     if eval_data is None and final_weights == "best":
         raise ValueError('final_weights="best" needs eval_data, which is None.')
-    if getattr(model, "preprocessing", False) is None and hasattr(train_data, "canvases"):
-        model.preprocessing = preprocessing_of(eval_data or train_data)
+    if getattr(model, "preprocessing", False) is None and hasattr(train_data, "preprocessing"):
+        model.preprocessing = (eval_data or train_data).preprocessing
     state = state or {"epoch": 0, "step": 0, "minutes": 0.0}
     arguments = dict(steps=steps, steps_per_epoch=steps_per_epoch, seed=seed, dtype_policy=dtype_policy)
     arguments |= dict(jit_compile=jit_compile, max_minutes=max_minutes, replicas=strategy.num_replicas_in_sync)
@@ -211,23 +210,3 @@ def _compile(model, optimizer, jit_compile):
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-
-
-def preprocessing_of(data):
-    """What prediction does to an image so that the model sees it as in evaluation.
-
-    Args:
-        data: `panet_tf.data.DetectionData`; of several short sides (multi-scale training) the longest counts.
-
-    Returns:
-        `panet_tf.data.Preprocessing`.
-    """
-    sides = [side for side in data.short_sides if side is not None]
-    return Preprocessing(
-        canvases=data.canvases,
-        short_side=max(sides, default=None),
-        long_side=data.long_side,
-        mean=data.mean,
-        std=data.std,
-        antialias=data.antialias,
-    )

@@ -53,8 +53,8 @@ def test_folder_in_json_and_pictures_out(run, folder, capsys):
     assert [r["image_id"] for r in results] == [a["image_id"] for a in dataset["annotations"]]
     overlays = folder / "out" / "overlays"
     pictures = [path.relative_to(overlays).as_posix() for path in sorted(overlays.rglob("*.png"))]
-    assert pictures == ["a.png.png", "more/a.png.png", "more/b.png.png"]
-    assert np.asarray(Image.open(overlays / "a.png.png")).shape == (512, 768, 3)
+    assert pictures == ["a.png", "more/a.png", "more/b.png"]
+    assert np.asarray(Image.open(overlays / "a.png")).shape == (512, 768, 3)
     printed = capsys.readouterr().out
     assert "6 instances in 3 images" in printed
     assert "bad.png: file is not an image" in printed
@@ -82,7 +82,7 @@ def test_results_with_the_ids_of_annotations_evaluate(run, folder):
     )
     results = json.loads((folder / "out" / "results.json").read_text())
     assert {r["image_id"] for r in results} == {31, 45}
-    side_by_side = np.asarray(Image.open(folder / "out" / "overlays" / "a.png.png"))
+    side_by_side = np.asarray(Image.open(folder / "out" / "overlays" / "a.png"))
     assert side_by_side.shape[1] == 2 * 80 * 8 + 8
     numbers = summarize(*coco_tables(coco_ground_truth(truth)[0], results, metric="segm"))
     assert numbers["AP50"] == 1.0
