@@ -4,10 +4,15 @@ import pytest
 import tensorflow as tf
 
 from panet_tf.layers.group_norm import GroupNorm, group_norm
+from tests.layer_checks import check_layer
 
 
 def draw(*shape, seed=0):
     return tf.constant(np.random.default_rng(seed).standard_normal(shape), tf.float32)
+
+
+def test_behaves_as_a_layer():
+    check_layer(GroupNorm, {}, draw(2, 3, 4, 64), (2, 3, 4, 64), 2, 0, dynamic_axes=(1, 2))
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 4, 12), (3, 12), (2, 3, 12)])
