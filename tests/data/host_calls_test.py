@@ -1,7 +1,3 @@
-import subprocess
-import sys
-import textwrap
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -27,24 +23,3 @@ def test_an_error_reaches_the_reader_and_leaves_no_call_counted():
     with pytest.raises(tf.errors.OpError, match="no 0"):
         list(tf.data.Dataset.range(1).map(lambda i: host_call(fails, [i], tf.int64)))
     assert host_calls._running == 0
-
-
-SCRIPT = """
-    import time
-    import tensorflow as tf
-    from panet_tf.data.host_calls import host_call
-
-    def slow(number):
-        time.sleep(0.05)
-        return number
-
-    dataset = tf.data.Dataset.range(100).repeat().map(lambda i: host_call(slow, [i], tf.int64), tf.data.AUTOTUNE)
-    iterator = iter(dataset.prefetch(20))
-    next(iterator)
-    raise SystemExit(3)  # while threads of the pipeline are in Python, and the iterator is alive
-"""
-
-
-def test_a_process_ends_though_its_pipeline_still_reads():
-    result = subprocess.run([sys.executable, "-c", textwrap.dedent(SCRIPT)], capture_output=True, timeout=60)
-    assert result.returncode == 3
