@@ -30,6 +30,27 @@ def test_fit_names_every_loss_and_lowers_the_total(jit_compile):
     np.testing.assert_allclose(history["loss"], sum(np.array(history[name]) for name in LOSSES), rtol=1e-5)
 
 
+def canvases():
+    """A landscape and a portrait batch in turn: sides are not known while tracing."""
+    batches = [batch_of_boxes(), batch_of_boxes(height=96, width=64)]
+    spec = {key: tf.TensorSpec(value.shape, value.dtype) for key, value in batches[0].items()}
+    spec["images"] = tf.TensorSpec((2, None, None, 3))
+    return tf.data.Dataset.from_generator(lambda: batches, output_signature=spec)
+
+
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_one_trace_serves_several_canvases_and_gives_what_each_alone_gives(jit_compile):
+    model = tiny_panet()
+    model.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=jit_compile)
+    logs = model.fit(canvases().repeat(), steps_per_epoch=2, verbose=0).history
+    assert np.isfinite([logs[name] for name in logs]).all()
+    together = model.predict(canvases(), verbose=0)
+    for i, batch in enumerate(canvases()):
+        alone = model({key: value for key, value in batch.items() if key != "boxes"})
+        for key in ("boxes", "scores", "classes"):
+            np.testing.assert_allclose(together[key][2 * i : 2 * i + 2], alone[key], rtol=1e-3, atol=1e-3)
+
+
 def test_evaluate_gives_the_losses_of_the_same_sums():
     model = tiny_panet()
     model.compile()
@@ -208,3 +229,13 @@ def test_normalizers_change_what_losses_are_divided_by_and_nothing_else():
     assert float(after["rpn_objectness_loss"][1]) == 2 * 10
     assert float(after["class_loss"][1]) == float(before["class_loss"][1]) > float(after["box_loss"][1]) > 0
     assert float(after["mask_loss"][1]) == float(before["mask_loss"][1]) / 28**2
+
+
+def test_the_mask_head_sees_objects_only_where_there_are_any():
+    model = tiny_panet()
+    labels = np.zeros((3, 16), "int32")
+    labels[0, :3] = [2, 1, 2]  # of four places
+    labels[1, :4] = 1
+    rows, weights = model._mask_rows(labels)
+    np.testing.assert_array_equal(rows, [[0, 1, 2, 0], [0, 1, 2, 3], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(weights, [[1, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0]])
