@@ -5,7 +5,7 @@ import keras
 import tensorflow as tf
 
 from panet_tf.data.batching import check_canvases, pad_to_canvas
-from panet_tf.data.resizing import choose_canvas, plan_window, resize_scale, rounded
+from panet_tf.data.resizing import choose_canvas, plan_window, resize_scale, scaled_size
 
 
 @gin.register(module="panet_tf")
@@ -23,6 +23,8 @@ class Preprocessing:
         long_side: `None` or pixels. Defaults to 1333.
         mean, std: three numbers each, of R, G, B in 0..255. Default to ImageNet's.
         antialias: bool, low-pass before shrinking. Defaults to False.
+        truncate: bool, whether fractions of resized sides are cut off, as torchvision does, not rounded. Defaults to
+            False.
 
     Raises:
         ValueError: if a canvas is no multiple of 32.
@@ -40,6 +42,7 @@ class Preprocessing:
         mean=(123.675, 116.28, 103.53),
         std=(58.395, 57.12, 57.375),
         antialias=False,
+        truncate=False,
     ):
         self.canvases = check_canvases(canvases)
         self.short_side = short_side
@@ -47,6 +50,7 @@ class Preprocessing:
         self.mean = tuple(map(float, mean))
         self.std = tuple(map(float, std))
         self.antialias = antialias
+        self.truncate = truncate
 
     def resized(self, size):
         """Height and width that an image would like to have in the network.
@@ -58,7 +62,7 @@ class Preprocessing:
             float32 (2,), whole pixels.
         """
         size = tf.cast(size, tf.float32)
-        return rounded(size * resize_scale(size, self.short_side, self.long_side))
+        return scaled_size(size, resize_scale(size, self.short_side, self.long_side), self.truncate)
 
     def canvas_index(self, resized):
         """The smallest canvas that holds all of some images, or the one that shrinks them least where none does.
@@ -83,7 +87,7 @@ class Preprocessing:
         """
         size = tf.cast(tf.shape(image)[:2], tf.float32)
         scale = resize_scale(size, self.short_side, self.long_side)
-        _, shown = plan_window(size, tf.zeros(3), scale, tf.cast(canvas, tf.float32))
+        _, shown = plan_window(size, tf.zeros(3), scale, tf.cast(canvas, tf.float32), truncate=self.truncate)
         resized = tf.image.resize(tf.cast(image, tf.float32), shown, antialias=self.antialias)
         images = pad_to_canvas((resized - self.mean) / self.std, tf.convert_to_tensor(canvas))
         return {
@@ -102,6 +106,7 @@ class Preprocessing:
             "mean": self.mean,
             "std": self.std,
             "antialias": self.antialias,
+            "truncate": self.truncate,
         }
 
     @classmethod

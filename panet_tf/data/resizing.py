@@ -27,6 +27,24 @@ def rounded(size):
     return tf.maximum(tf.floor(size + 0.5), 1.0)
 
 
+def scaled_size(size, scale, truncate=False):
+    """Size of an image times a factor, in whole pixels.
+
+    Args:
+        size: float32 tensor (2,), height and width.
+        scale: float32 scalar.
+        truncate: bool, fractions are cut off instead of rounded, as torchvision does: in float64, where a factor that
+            float32 holds too small (800 / 480 is one) makes a side one pixel shorter than asked for. Defaults to False.
+
+    Returns:
+        float32 tensor (2,), whole pixels, at least one.
+    """
+    if not truncate:
+        return rounded(size * scale)
+    exact = tf.floor(tf.cast(size, tf.float64) * tf.cast(scale, tf.float64))
+    return tf.maximum(tf.cast(exact, tf.float32), 1.0)
+
+
 def choose_canvas(size, canvases):
     """Index of the smallest canvas that holds an image; of the one that shrinks it least where none does.
 
@@ -43,7 +61,7 @@ def choose_canvas(size, canvases):
     return tf.argmin(tf.where(fit >= tf.reduce_max(fit) - 1e-6, area, float("inf")))
 
 
-def plan_window(size, noise, scale, canvas, jitter=None):
+def plan_window(size, noise, scale, canvas, jitter=None, truncate=False):
     """What part of an image is shown, and how large, on a canvas.
 
     The whole image at `scale`, or less where the canvas does not hold it. With `jitter` (large-scale jitter, Ghiasi
@@ -57,14 +75,15 @@ def plan_window(size, noise, scale, canvas, jitter=None):
         scale: float32 scalar of `resize_scale`.
         canvas: float32 tensor (2,), height and width.
         jitter: None or (low, high), the range of the factor.
+        truncate: bool, as in `scaled_size`, without `jitter` only. Defaults to False.
 
     Returns:
         Pair of the window, int32 (4,) top, left, height, width in the image, and its size on the canvas, int32 (2,).
     """
-    scale *= tf.minimum(tf.reduce_min(canvas / rounded(size * scale)), 1.0)
+    scale *= tf.minimum(tf.reduce_min(canvas / scaled_size(size, scale, truncate)), 1.0)
     if jitter is None:
         window = tf.concat([tf.zeros(2), size], axis=0)
-        return tf.cast(window, tf.int32), tf.cast(tf.minimum(rounded(size * scale), canvas), tf.int32)
+        return tf.cast(window, tf.int32), tf.cast(tf.minimum(scaled_size(size, scale, truncate), canvas), tf.int32)
     low, high = jitter
     scale *= low + noise[0] * (high - low)
     target = tf.minimum(rounded(size * scale), canvas)

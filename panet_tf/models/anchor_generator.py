@@ -22,9 +22,18 @@ class AnchorGenerator(keras.layers.Layer):
         offset: place of the anchor's centre in its cell, in cells. Defaults to 0.5, the middle; torchvision's and
             detectron2's weights want 0.
         rounding: bool, whether sides are rounded to whole pixels, as torchvision does. Defaults to False.
+        stride: `"level"`, 2^n pixels from cell to cell; or `"ratio"`, the padded image's side // the level's, as
+            torchvision has it, which is less where a level is ceil-sized. Defaults to `"level"`.
 
-    Input: dict of levels, float (batch, height / 2^n, width / 2^n, channels).
+    Call arguments:
+        levels: dict of levels, float (batch, height / 2^n, width / 2^n, channels).
+        image_size: height and width of the padded images, ints or scalar tensors; for `"ratio"` only.
+
     Output: dict of float32 (cells * `num_anchors`, 4), yxyx in network pixels, row by row, sizes before ratios.
+
+    Raises:
+        ValueError: for an unknown stride, for sizes that do not fit each other or the levels, or if `"ratio"` is called
+            without the images' size.
 
     Example:
         >>> anchors = AnchorGenerator(sizes=(8, 16, 32, 64, 128))(levels)
@@ -38,6 +47,7 @@ class AnchorGenerator(keras.layers.Layer):
         scales_per_octave=1,
         offset=0.5,
         rounding=False,
+        stride="level",
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -46,21 +56,31 @@ class AnchorGenerator(keras.layers.Layer):
         self.scales_per_octave = scales_per_octave
         self.offset = offset
         self.rounding = rounding
+        self.stride = stride
+        if stride not in ("level", "ratio"):
+            raise ValueError(f'stride must be "level" or "ratio", received {stride!r}.')
         counts = {len(size) if isinstance(size, tuple) else 1 for size in self.sizes}
         if len(counts) != 1:
             raise ValueError(f"every level must have as many anchor sizes as the others, received {self.sizes}.")
         self.num_anchors = counts.pop() * len(self.ratios) * scales_per_octave
 
-    def call(self, levels):
+    def call(self, levels, image_size=None):
         if len(levels) != len(self.sizes):
             raise ValueError(f"sizes must have one entry a level, received {self.sizes} for levels {tuple(levels)}.")
+        cells = {level: spatial_size(features) for level, features in levels.items()}
+        strides = None
+        if self.stride == "ratio":
+            if image_size is None:
+                raise ValueError('stride="ratio" needs image_size, the height and width of the padded images.')
+            strides = {name: tuple(side // n for side, n in zip(image_size, size)) for name, size in cells.items()}
         return anchors(
-            {level: _spatial_size(features) for level, features in levels.items()},
+            cells,
             sizes=dict(zip(levels, self.sizes)),
             ratios=self.ratios,
             scales_per_octave=self.scales_per_octave,
             offset=self.offset,
             rounding=self.rounding,
+            strides=strides,
         )
 
     def get_config(self):
@@ -71,10 +91,11 @@ class AnchorGenerator(keras.layers.Layer):
             "scales_per_octave": self.scales_per_octave,
             "offset": self.offset,
             "rounding": self.rounding,
+            "stride": self.stride,
         }
 
 
-def _spatial_size(features):
-    """Height and width: integers where the graph knows them, tensors where it does not."""
+def spatial_size(features):
+    """Height and width of features or images: integers where the graph knows them, tensors where it does not."""
     dynamic = keras.ops.shape(features)
     return tuple(dynamic[1:3])

@@ -18,6 +18,9 @@ class DetectionSelector(keras.layers.Layer):
         iou_threshold: overlap within a class above which the lower score goes. Defaults to 0.5.
         max_detections: int, detections per image. Defaults to 100.
         box_weights: those that the box targets were encoded with. Defaults to (10, 10, 5, 5).
+        min_size: sides in network pixels below which a clipped box is dropped. Defaults to 0; torchvision has 0.01.
+        pre_nms_top_k: int, candidates of an image that enter suppression, best first, or `None` for all, which only
+            the native suppression can afford (see `class_nms`). Defaults to 2000.
 
     Call arguments: `class_logits` float32 (B, R, K + 1), background first; `box_deltas` float32 (B, R, K or 1, 4);
         `rois` float32 (B, R, 4); `valid` bool (B, R); `image_sizes` float32 (B, 2).
@@ -33,6 +36,8 @@ class DetectionSelector(keras.layers.Layer):
         iou_threshold=0.5,
         max_detections=100,
         box_weights=(10.0, 10.0, 5.0, 5.0),
+        min_size=0.0,
+        pre_nms_top_k=2000,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -40,17 +45,23 @@ class DetectionSelector(keras.layers.Layer):
         self.iou_threshold = iou_threshold
         self.max_detections = max_detections
         self.box_weights = tuple(box_weights)
+        self.min_size = min_size
+        self.pre_nms_top_k = pre_nms_top_k
 
     def call(self, class_logits, box_deltas, rois, valid, image_sizes):
         scores = tf.nn.softmax(tf.cast(class_logits, tf.float32), axis=-1)[..., 1:]
         boxes = box_ops.decode_boxes(box_deltas, rois[:, :, None, :], self.box_weights)
         boxes = box_ops.clip_boxes(boxes, image_sizes[:, None, :])
+        usable = valid[..., None]
+        if self.min_size > 0:
+            usable &= tf.reduce_all(boxes[..., 2:] - boxes[..., :2] >= self.min_size, axis=-1)
         return class_nms(
             boxes,
-            tf.where(valid[..., None], scores, 0.0),
+            tf.where(usable, scores, 0.0),
             score_threshold=self.score_threshold,
             iou_threshold=self.iou_threshold,
             max_detections=self.max_detections,
+            pre_nms_top_k=self.pre_nms_top_k,
         )
 
     def get_config(self):
@@ -60,4 +71,6 @@ class DetectionSelector(keras.layers.Layer):
             "iou_threshold": self.iou_threshold,
             "max_detections": self.max_detections,
             "box_weights": self.box_weights,
+            "min_size": self.min_size,
+            "pre_nms_top_k": self.pre_nms_top_k,
         }

@@ -7,7 +7,7 @@ import tensorflow as tf
 from panet_tf.losses.box import box_losses
 from panet_tf.losses.mask import mask_loss
 from panet_tf.losses.rpn import rpn_losses
-from panet_tf.models.anchor_generator import AnchorGenerator
+from panet_tf.models.anchor_generator import AnchorGenerator, spatial_size
 from panet_tf.models.anchor_sampler import AnchorSampler
 from panet_tf.models.detection_selector import DetectionSelector
 from panet_tf.models.detector import Detector
@@ -161,7 +161,7 @@ class RCNN(Detector):
         inputs = complete_inputs(inputs)
         levels = self.features(inputs["images"], training)
         rpn = self.rpn_head(levels, training=training)
-        anchors = self.anchor_generator(levels)
+        anchors = self.anchor_generator(levels, image_size=spatial_size(inputs["images"]))
         proposals, _, valid = self.proposal_selector(
             rpn["objectness"], rpn["box_deltas"], anchors, inputs["image_sizes"], training=training
         )
@@ -217,13 +217,24 @@ class RCNN(Detector):
         )
         losses = {"class_loss": losses["class"], "box_loss": losses["box"]}
         if self.mask_head is not None:
-            first = self.roi_sampler.num_positive  # positives lead the sample, so the mask head need not see the rest
-            rois, labels, matched = sample["rois"][:, :first], labels[:, :first], sample["matched"][:, :first]
+            rows, weights = self._mask_rows(labels)
+            rois, labels, matched = (
+                tf.gather(values, rows, batch_dims=1) for values in (sample["rois"], labels, sample["matched"])
+            )
             logits = self.mask_head(self.mask_pooling(levels, rois), classes=tf.maximum(labels, 1), training=training)
             targets = mask_targets(inputs["masks"], boxes, rois, matched, logits.shape[-1])
-            weights = tf.cast(labels > 0, tf.float32)
             losses["mask_loss"] = mask_loss(logits, targets, weights, **self._normalizers(normalizer="mask_loss"))
         return losses
+
+    def _mask_rows(self, labels):
+        """Which regions the mask head sees, int32 (B, M), and what each counts, float32 (B, M).
+
+        Positives lead the sample. Where they do not fill the M places they are repeated at weight 0: background there
+        would enter the statistics of a batch norm that at inference sees objects alone.
+        """
+        places = tf.range(self.roi_sampler.num_positive)[None, :]
+        positives = tf.reduce_sum(tf.cast(labels > 0, tf.int32), axis=1, keepdims=True)
+        return places % tf.maximum(positives, 1), tf.cast(places < positives, tf.float32)
 
     def _normalizers(self, **losses):
         """Those that were given, by the names of a loss function's arguments."""

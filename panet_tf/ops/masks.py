@@ -106,7 +106,7 @@ def paste_masks(masks, boxes, size):
     return tf.matmul(tf.matmul(rows, masks), columns, transpose_b=True)
 
 
-def paste_masks_numpy(masks, boxes, size, threshold=0.5):
+def paste_masks_numpy(masks, boxes, size, threshold=0.5, *, whole_pixels=False):
     """`paste_masks(...) >= threshold` in NumPy, each mask worked out in its box's window only.
 
     For evaluators and pictures, after the graph: full-size arrays are boolean, and detections cost what their boxes
@@ -117,12 +117,13 @@ def paste_masks_numpy(masks, boxes, size, threshold=0.5):
         boxes: float (D, 4), yxyx in pixels of the image; may reach out of it.
         size: (height, width) of the image.
         threshold: float, above 0. Defaults to 0.5.
+        whole_pixels: bool, torchvision's rule of pasting instead, see `paste_window`. Defaults to False.
 
     Returns:
         NumPy bool (D, height, width).
     """
     pasted = np.zeros((len(masks), *size), bool)
     for image, mask, box in zip(pasted, masks, boxes):
-        window, top, left = paste_window(mask, box, size)
+        window, top, left = paste_window(mask, box, size, whole_pixels=whole_pixels)
         image[top : top + window.shape[0], left : left + window.shape[1]] = window >= threshold
     return pasted

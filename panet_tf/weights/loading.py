@@ -9,6 +9,11 @@ from panet_tf.weights.keras_file import load_keras_file
 from panet_tf.weights.load_report import LoadReport
 from panet_tf.weights.published import locate
 from panet_tf.weights.torch_layout import match_torch
+from panet_tf.weights.torchvision_detection import (
+    is_torchvision_detector,
+    predictor_mismatch,
+    translate_torchvision,
+)
 
 
 @gin.register("load_weights", module="panet_tf")
@@ -16,13 +21,16 @@ def load(model, source, *, architecture=None, rename=None, group=None, verbose=T
     """Sets the weights of a model from a file, by name and shape; what does not fit is skipped and listed.
 
     So a detector for 3 categories starts from one for 80: its class-dependent layers keep their fresh values, and the
-    report says which those are.
+    report says which those are. Files of torchvision's Faster and Mask R-CNN are recognised by their names and brought
+    to this package's order of box deltas, regions and classes; `panet_tf.models.torchvision_rcnn` makes the model that
+    behaves as they do.
 
     Args:
         model: built Keras model or layer.
         source: path of a `.keras` or `.weights.h5` file of a model of the same build, of a `.npz` file of arrays
             named as the model's `weight.path` or as torch names them, or of a torch `.pth` / `.pt` file; or a name, as
-            `"resnet50/imagenet"` (see `panet_tf.weights.published.locate`). Nothing in a file is ever run.
+            `"resnet50/imagenet"` (see `panet_tf.weights.published.locate`). Nothing in a file is ever run. Or a dict of
+            such arrays by name.
         architecture: optional str that completes a name, as `"resnet50"` does `"imagenet"`.
         rename: optional function from torch names in the file to torch-like names of the model, or to `None` to leave
             one out, as `lambda name: name.removeprefix("backbone.body.")`.
@@ -40,20 +48,39 @@ def load(model, source, *, architecture=None, rename=None, group=None, verbose=T
         >>> report.skipped
         (('box_head/classes/vars/0', (1024, 81), 'the model has (1024, 4)'), ...)
     """
-    path = locate(source, architecture)
-    if path.name.endswith((".keras", ".h5", ".hdf5")):
+    path = pathlib.Path("a dict") if isinstance(source, dict) else locate(source, architecture)
+    if isinstance(source, dict):
+        loaded, skipped, missing = _load_arrays(model, source, rename)
+    elif path.name.endswith((".keras", ".h5", ".hdf5")):
         loaded, skipped, missing = load_keras_file(model, path, group)
     else:
         loaded, skipped, missing = _load_arrays(model, read_arrays(path), rename)
     report = LoadReport(path.name, tuple(loaded), tuple(skipped), tuple(missing))
     if not loaded:
-        raise ValueError(f"Nothing in {pathlib.Path(path)} fits the model. {report}")
+        raise ValueError(f"Nothing in {path} fits the model. {report}")
     if verbose:
         print(report, flush=True)
     return report
 
 
 def _load_arrays(model, arrays, rename):
+    if rename is None and hasattr(model, "rpn_head") and is_torchvision_detector(arrays):
+        return _load_torchvision(model, arrays)
+    return _load_named(model, arrays, rename)
+
+
+def _load_torchvision(model, arrays):
+    """`_load_named` in torchvision's names and shapes."""
+    translated, origins = translate_torchvision(model, arrays)
+    loaded, skipped, missing = _load_named(model, translated, None)
+    skipped = [
+        (origins[name], arrays[origins[name]].shape, predictor_mismatch(model, origins[name], arrays) or reason)
+        for name, _, reason in skipped
+    ]
+    return [origins[name] for name in loaded], skipped, missing
+
+
+def _load_named(model, arrays, rename):
     by_path = {weight.path: weight for weight in model.weights}
     own = {name: array for name, array in arrays.items() if name in by_path}
     pairs, skipped = match_torch(model, {name: a for name, a in arrays.items() if name not in own}, rename)

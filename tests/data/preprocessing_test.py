@@ -49,3 +49,17 @@ def test_it_serialises_and_refuses_sides_off_the_stride():
     assert again.get_config() == LANDSCAPE_OR_PORTRAIT.get_config()
     with pytest.raises(ValueError, match=r"multiples of 32.*\(800, 1333\)"):
         Preprocessing(canvases=((800, 1333),))
+
+
+def test_sides_are_cut_off_where_asked():
+    """600 x 480 at 800: torchvision gets 799, because float32 holds 800 / 480 too small."""
+    sizes = {}
+    for truncate in (False, True):
+        prepare = Preprocessing(canvases=((1024, 1024),), truncate=truncate)
+        image = np.zeros((600, 480, 3), "uint8")
+        sizes[truncate] = prepare(image, (1024, 1024))["image_sizes"].numpy().tolist()
+        assert prepare.resized((600, 480)).numpy().tolist() == sizes[truncate]
+        assert Preprocessing.from_config(prepare.get_config()).truncate == truncate
+    assert sizes == {False: [1000, 800], True: [999, 799]}
+    prepare = Preprocessing(short_side=256, long_side=448, truncate=True)
+    assert prepare.resized((240, 320)).numpy().tolist() == [256, 341]

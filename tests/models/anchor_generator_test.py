@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from panet_tf.models.anchor_generator import AnchorGenerator
+from panet_tf.models.anchor_generator import AnchorGenerator, spatial_size
 from tests.layer_checks import check_layer
 
 LEVELS = {"P2": np.zeros((1, 8, 16, 4), "float32"), "P3": np.zeros((1, 4, 8, 4), "float32")}
@@ -28,6 +28,29 @@ def test_sizes_unknown_while_tracing_give_the_same_anchors():
     traced = tf.function(lambda levels: generator(levels), input_signature=[specs])(LEVELS)
     for level, anchors in generator(LEVELS).items():
         np.testing.assert_array_equal(traced[level], anchors)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_ratio_strides_are_whole_quotients_of_the_image(traced):
+    """A level that is ceil-sized, as P6 of 256 x 352 is, has a stride below 2^n, of its own for each axis."""
+    generator = AnchorGenerator(sizes=(2,), ratios=(1.0,), offset=0.0, stride="ratio")
+    levels = {"P6": tf.zeros((1, 4, 6, 8))}
+    if traced:
+        specs = ({"P6": tf.TensorSpec((None, None, None, 8))}, tf.TensorSpec((None, None, None, 3)))
+        call = tf.function(lambda x, images: generator(x, image_size=spatial_size(images)), input_signature=specs)
+        anchors = call(levels, tf.zeros((1, 256, 352, 3)))["P6"]
+    else:
+        anchors = generator(levels, image_size=(256, 352))["P6"]
+    centres = np.reshape(anchors, (4, 6, 2, 2)).mean(2)
+    np.testing.assert_array_equal(centres[:, 0, 0], [0, 64, 128, 192])
+    np.testing.assert_array_equal(centres[0, :, 1], [0, 58, 116, 174, 232, 290])
+
+
+def test_ratio_strides_need_the_images_size():
+    with pytest.raises(ValueError, match="needs image_size"):
+        AnchorGenerator(sizes=(8, 16), stride="ratio")(LEVELS)
+    with pytest.raises(ValueError, match="received 'padded'"):
+        AnchorGenerator(stride="padded")
 
 
 def test_layer_contract():

@@ -38,3 +38,23 @@ def test_padding_regions_give_nothing():
     certain = logits([0.01, 0.98, 0.01], [0.01, 0.98, 0.01], [0.01, 0.98, 0.01])
     found = DetectionSelector(max_detections=3)(certain, tf.zeros((1, 3, 2, 4)), ROIS, ~VALID, SIZES)
     assert not found["valid"].numpy().any() and not found["scores"].numpy().any()
+
+
+def test_boxes_clipped_to_less_than_the_smallest_side_are_dropped():
+    certain = logits([0.1, 0.9], [0.1, 0.9], [0.1, 0.9])
+    rois = tf.constant([[[0, 0, 10, 10], [20, 20, 30, 20.5], [40, 10, 60, 20]]], tf.float32)  # the last lies below 40
+    deltas = tf.zeros((1, 3, 1, 4))
+    found = DetectionSelector(max_detections=3)(certain, deltas, rois, VALID, SIZES)
+    np.testing.assert_array_equal(found["valid"], [[True, True, True]])
+    found = DetectionSelector(max_detections=3, min_size=0.01)(certain, deltas, rois, VALID, SIZES)
+    np.testing.assert_array_equal(found["valid"], [[True, True, False]])
+    found = DetectionSelector(max_detections=3, min_size=1.0)(certain, deltas, rois, VALID, SIZES)
+    np.testing.assert_array_equal(found["valid"], [[True, False, False]])
+
+
+def test_only_the_best_candidates_enter_suppression():
+    scores = logits([0.1, 0.9], [0.3, 0.7], [0.2, 0.8])  # the first two overlap
+    for top_k, expected in ((1, [0.9]), (2, [0.9, 0.8]), (None, [0.9, 0.8])):
+        selector = DetectionSelector(max_detections=3, pre_nms_top_k=top_k)
+        found = selector(scores, tf.zeros((1, 3, 1, 4)), ROIS, VALID, SIZES)
+        np.testing.assert_allclose(found["scores"][found["valid"]], expected, atol=1e-6)
