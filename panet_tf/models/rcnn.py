@@ -11,6 +11,7 @@ from panet_tf.models.anchor_generator import AnchorGenerator, spatial_size
 from panet_tf.models.anchor_sampler import AnchorSampler
 from panet_tf.models.detection_selector import DetectionSelector
 from panet_tf.models.detector import Detector
+from panet_tf.models.detector_inputs import complete_inputs, without_padding_images
 from panet_tf.models.proposal_selector import ProposalSelector
 from panet_tf.models.roi_sampler import RoISampler
 from panet_tf.ops import boxes as box_ops
@@ -57,8 +58,9 @@ class RCNN(Detector):
     `num_detections` int32 (B,); `image_ids` and `original_sizes` pass through.
 
     Raises:
-        ValueError: if one of `mask_pooling` and `mask_head` comes without the other, or a normalizer names no loss;
-            when called, if the images' sides are no multiples of 32 or targets are missing.
+        ValueError: if one of `mask_pooling` and `mask_head` comes without the other, a normalizer names no loss, or
+            parts do not fit each other or the categories; when called, if the images' sides are no multiples of 32 or
+            targets are missing.
 
     Example:
         >>> model = panet_tf.models.panet(categories=[{"id": 1, "name": "nucleus"}])
@@ -127,12 +129,30 @@ class RCNN(Detector):
         unknown = sorted(set(self.normalizers) - set(loss_names))
         if unknown:
             raise ValueError(f"normalizers must name losses of the model {loss_names}, received {unknown}.")
+        self._check_parts()
         self._build_parts()
 
     @property
     def max_detections(self):
         """Detections per image, at most."""
         return self.detection_selector.max_detections
+
+    def _check_parts(self):
+        """Parts that do not fit each other would give numbers all the same."""
+        for part in ("box_head", "mask_head"):
+            number = getattr(getattr(self, part), "num_classes", len(self.categories))
+            if number != len(self.categories):
+                raise ValueError(
+                    f"{part} must have as many classes as there are categories, received {number} and "
+                    f"{len(self.categories)}."
+                )
+        for name, one, other in (
+            ("num_anchors", "rpn_head", "anchor_generator"),
+            ("box_weights", "roi_sampler", "detection_selector"),
+        ):
+            values = [getattr(getattr(self, part), name, None) for part in (one, other)]
+            if None not in values and values[0] != values[1]:
+                raise ValueError(f"{one} and {other} must have the same {name}, received {values[0]} and {values[1]}.")
 
     def _build_parts(self):
         """Creates every weight now, so that saving, freezing and resuming never meet a half-built model."""
@@ -250,41 +270,3 @@ class RCNN(Detector):
         config |= {"rpn_beta": self.rpn_beta, "box_beta": self.box_beta, "normalizers": dict(self.normalizers)}
         config |= {part: keras.saving.serialize_keras_object(getattr(self, part)) for part in self.parts}
         return config
-
-
-def complete_inputs(inputs):
-    """The inputs as a dict that has every key the model reads; an image alone stands for its whole canvas at scale 1.
-
-    Args:
-        inputs: dict with at least `"images"`, or the images themselves, float (B, H, W, 3).
-
-    Returns:
-        Dict with `images`, `image_sizes`, `original_sizes`, `scales`, `offsets`, `image_ids`, `is_crowd` if there are
-        classes, and whatever else came in.
-
-    Raises:
-        ValueError: if the images' sides are known and no multiples of 32.
-    """
-    inputs = dict(inputs) if isinstance(inputs, dict) else {"images": inputs}
-    images = inputs["images"]
-    height, width = images.shape[1:3]
-    if any(side is not None and side % 32 for side in (height, width)):
-        raise ValueError(
-            "images must have sides that are multiples of 32 (the stride of level 5), "
-            f"received ({height}, {width}). Pad with panet_tf.data.pad_to_stride."
-        )
-    shape = tf.shape(images)
-    canvas = tf.cast(tf.tile(shape[None, 1:3], [shape[0], 1]), tf.float32)
-    inputs.setdefault("image_sizes", canvas)
-    inputs.setdefault("scales", tf.ones_like(canvas))
-    inputs.setdefault("offsets", tf.zeros_like(canvas))
-    inputs.setdefault("original_sizes", tf.round(inputs["image_sizes"] / inputs["scales"]))
-    inputs.setdefault("image_ids", tf.cast(tf.range(shape[0]), tf.int64))
-    if "classes" in inputs:
-        inputs.setdefault("is_crowd", tf.zeros_like(inputs["classes"], tf.bool))
-    return inputs
-
-
-def without_padding_images(labels, inputs):
-    """Labels (B, S) with -1 for everything in the padding images (`image_ids` below 0) that fill up a last batch."""
-    return tf.where(inputs["image_ids"][:, None] >= 0, labels, -1)

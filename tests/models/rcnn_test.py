@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from panet_tf.heads.box import BoxHead
+from panet_tf.heads.rpn import RPNHead
+from panet_tf.models.detection_selector import DetectionSelector
+from panet_tf.models.detector_inputs import complete_inputs
 from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.mask_rcnn import mask_rcnn
 from panet_tf.models.panet import panet
-from panet_tf.models.rcnn import RCNN, complete_inputs
+from panet_tf.models.rcnn import RCNN
 from panet_tf.training import SGD, WarmupStepDecay
 from tests.models.tiny import CATEGORIES, batch_of_boxes, tiny_panet
 
@@ -187,6 +191,10 @@ def test_an_image_alone_stands_for_its_canvas():
         ({"loss_weights": {"mask_los": 1.0}}, "mask_los"),
         ({"mask_head": None}, "come together"),
         ({"normalizers": {"mask_los": "pixels"}}, "mask_los"),
+        ({"box_head": BoxHead(num_classes=3)}, "box_head must have .* received 3 and 2"),
+        ({"categories": CATEGORIES[:1]}, "as many classes as there are categories, received 2 and 1"),
+        ({"rpn_head": RPNHead(num_anchors=9)}, "same num_anchors, received 9 and 3"),
+        ({"detection_selector": DetectionSelector(box_weights=(1, 1, 1, 1))}, "same box_weights"),
     ],
 )
 def test_what_cannot_be_is_refused(change, message):
