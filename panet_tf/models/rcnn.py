@@ -237,13 +237,24 @@ class RCNN(Detector):
         )
         losses = {"class_loss": losses["class"], "box_loss": losses["box"]}
         if self.mask_head is not None:
-            first = self.roi_sampler.num_positive  # positives lead the sample, so the mask head need not see the rest
-            rois, labels, matched = sample["rois"][:, :first], labels[:, :first], sample["matched"][:, :first]
+            rows, weights = self._mask_rows(labels)
+            rois, labels, matched = (
+                tf.gather(values, rows, batch_dims=1) for values in (sample["rois"], labels, sample["matched"])
+            )
             logits = self.mask_head(self.mask_pooling(levels, rois), classes=tf.maximum(labels, 1), training=training)
             targets = mask_targets(inputs["masks"], boxes, rois, matched, logits.shape[-1])
-            weights = tf.cast(labels > 0, tf.float32)
             losses["mask_loss"] = mask_loss(logits, targets, weights, **self._normalizers(normalizer="mask_loss"))
         return losses
+
+    def _mask_rows(self, labels):
+        """Which regions the mask head sees, int32 (B, M), and what each counts, float32 (B, M).
+
+        Positives lead the sample. Where they do not fill the M places they are repeated at weight 0: background there
+        would enter the statistics of a batch norm that at inference sees objects alone.
+        """
+        places = tf.range(self.roi_sampler.num_positive)[None, :]
+        positives = tf.reduce_sum(tf.cast(labels > 0, tf.int32), axis=1, keepdims=True)
+        return places % tf.maximum(positives, 1), tf.cast(places < positives, tf.float32)
 
     def _normalizers(self, **losses):
         """Those that were given, by the names of a loss function's arguments."""
