@@ -83,7 +83,8 @@ def train(
         strategy, devices: as in `make_strategy`. Defaults to `"one_device"`.
         dtype_policy: str, e.g. `"mixed_bfloat16"`. Defaults to `"float32"`. For a model made by a function.
         jit_compile: bool, compile the train step with XLA. Defaults to `False`.
-        seed: int of weights and everything random in Keras; data and model have their own `seed`. Defaults to 0.
+        seed: int of weights, of everything random in Keras, and of what a model made by a function samples; the data
+            have their own `seed`. Defaults to 0.
         deterministic: bool, ask TensorFlow for reproducible kernels (slower; stays on in this process). Defaults to
             `False`.
         initial_weights: path of a `.keras` or `.weights.h5` file to start from; layers that do not fit (heads of other
@@ -192,9 +193,12 @@ def _make_model(model, train_data, strategy, dtype_policy, seed):
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(dtype_policy)
     try:
-        return model(categories=train_data.categories)
+        built = model(categories=train_data.categories)
     finally:
         keras.config.set_dtype_policy(previous)
+    if hasattr(built, "seed"):  # of what a detector samples: one seed for the run
+        built.seed = seed
+    return built
 
 
 def _compile(model, optimizer, jit_compile):

@@ -202,6 +202,11 @@ def test_jit_compile_with_accumulation_and_bfloat16(tmp_path):
     assert model.optimizer is not optimizer  # rebuilt in the scope
 
 
+def test_one_seed_for_weights_and_sampling(tmp_path):
+    model = train(model=TinyDetector, train_data=TinyData(), model_dir=tmp_path, steps=1, seed=7, verbose=False)
+    assert model.seed == 7
+
+
 def test_a_built_model_keeps_its_optimizer(tmp_path):
     model = TinyDetector()
     model.compile(optimizer=keras.optimizers.Adam(0.01))
