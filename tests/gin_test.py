@@ -25,6 +25,7 @@ PATHS = ("TRAIN_ANNOTATIONS", "TRAIN_IMAGES", "EVAL_ANNOTATIONS", "EVAL_IMAGES")
 
 # What a run of one file needs from others: schedules and runs are no whole configuration.
 COMPANIONS = {
+    "runs/nuclei_30min.gin": (),  # a whole one, but for paths
     "schedules/": ("runs/train.gin", "models/panet_mobilenet_v2.gin", "data/nuclei_mini.gin"),
     "runs/": ("models/panet_mobilenet_v2.gin", "data/nuclei_mini.gin", "schedules/cosine.gin"),
 }
@@ -56,7 +57,8 @@ def parse(file, *bindings):
     companions = next((files for folder, files in COMPANIONS.items() if file.startswith(folder)), ())
     paths = [*embedded_paths.nuclei_mini("train"), *embedded_paths.nuclei_mini("val")]
     given = [f'{name} = "{path}"' for name, path in zip(PATHS, paths)]
-    needs_paths = "CocoSource" in (ROOT / "gin" / file).read_text() or file in ("data/coco.gin", "data/nuclei.gin")
+    own_images = ("data/coco.gin", "data/nuclei.gin", "runs/nuclei_30min.gin")
+    needs_paths = "CocoSource" in (ROOT / "gin" / file).read_text() or file in own_images
     parse_gin([*(name for name in companions if name != file), file], [*(given if needs_paths else ()), *bindings])
 
 

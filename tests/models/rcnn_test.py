@@ -26,8 +26,9 @@ def dataset(**kwargs):
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_fit_names_every_loss_and_lowers_the_total(jit_compile):
-    model = tiny_panet()
-    model.compile(optimizer=keras.optimizers.Adam(3e-3), jit_compile=jit_compile)
+    keras.utils.set_random_seed(0)
+    model = tiny_panet(norm="group")
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=jit_compile)
     history = model.fit(dataset(), steps_per_epoch=8, epochs=3, verbose=0).history
     assert set(history) == LOSSES | {"loss"}
     assert history["loss"][-1] < 0.8 * history["loss"][0]
