@@ -117,6 +117,7 @@ def _common(box, boxes):
 
 def _whole(boxes, size):
     """Boxes in whole pixels, within a picture's reach (what is not finite becomes empty)."""
-    boxes = np.nan_to_num(np.asarray(boxes, "float64").reshape(-1, 4), nan=0.0)
+    boxes = np.asarray(boxes, "float64").reshape(-1, 4)
+    boxes = np.where(np.isnan(boxes).any(axis=-1, keepdims=True), 0.0, np.nan_to_num(boxes))  # half a box is none
     reach = 2.0 * max(size)
     return np.round(np.clip(boxes, -reach, reach)).astype(int)

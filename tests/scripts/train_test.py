@@ -99,4 +99,4 @@ def test_help_has_examples(name):
 
 def test_a_model_that_is_not_there(tmp_path):
     run = script("evaluate.py", "--gin_file", "quickstart.gin", "--model", "nowhere", cwd=tmp_path)
-    assert run.returncode != 0 and "received nowhere" in run.stderr
+    assert run.returncode != 0 and "no model at nowhere" in run.stderr

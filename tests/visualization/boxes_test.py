@@ -23,6 +23,7 @@ def test_the_outline_lies_inside_the_box():
 def test_no_box_is_a_trouble_and_none_leaves_its_bounds(box, width):
     image = draw_boxes(np.zeros((20, 30, 3), "uint8"), [box], [[255, 255, 255]], width=width)
     rows, columns = np.nonzero(image[..., 0])
+    assert not (np.isnan(box).any() and rows.size)
     if rows.size:
         assert rows.min() >= np.floor(box[0]) - 1 and rows.max() <= box[2] + 1
         assert columns.min() >= np.floor(box[1]) - 1 and columns.max() <= box[3] + 1
