@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import logging
 import pathlib
 import pkgutil
 import sys
@@ -81,7 +80,7 @@ def parse_gin(files=(), bindings=(), *, search_paths=()):
     files = [files] if isinstance(files, str) else list(files)
     bindings = [bindings] if isinstance(bindings, str) else list(bindings)
     gin.clear_config()
-    with _quiet_logging():
+    with _files_only():
         try:
             gin.parse_config_files_and_bindings([str(file) for file in files], bindings, finalize_config=False)
         except (OSError, ValueError) as error:
@@ -100,18 +99,18 @@ def _register_keras(module, base):
 
 
 @contextlib.contextmanager
-def _quiet_logging():
-    """Keeps from the log that gin does not find a file in the first place it looks."""
+def _files_only():
+    """Keeps gin from taking `runs/train.gin` for a file of a Python package `runs`.
 
-    def not_a_path_error(record):
-        return not str(record.msg).startswith(("Path not found", "system_path_file_exists"))
-
-    logger = logging.getLogger()
-    logger.addFilter(not_a_path_error)
+    That reader fails where the working directory has a folder of that name, as a checkout has after its first run,
+    and it logs an error for each file that a later search path holds. Gin has no public way to leave a reader out.
+    """
+    readers = gin.config._FILE_READERS
+    gin.config._FILE_READERS = [reader for reader in readers if reader[0].__module__ != "gin.resource_reader"]
     try:
         yield
     finally:
-        logger.removeFilter(not_a_path_error)
+        gin.config._FILE_READERS = readers
 
 
 class _CallableModule(types.ModuleType):

@@ -290,6 +290,15 @@ def test_search_paths_and_includes_from_anywhere(tmp_path, monkeypatch):
     assert macro("STEPS") == 8
 
 
+def test_a_folder_named_like_an_included_one_is_not_in_the_way(tmp_path, monkeypatch):
+    """After a first run the working directory has a folder `runs`, which Python takes for a package of no file."""
+    (tmp_path / "runs" / "quickstart").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    parse("papers/panet/table3/panet.gin")
+    assert macro("MODEL") is not None
+
+
 def test_kerass_own_names_are_there():
     parse_gin((), ["keras.optimizers.AdamW.learning_rate = @keras.optimizers.schedules.CosineDecay()",
                    "CosineDecay.initial_learning_rate = 0.1", "CosineDecay.decay_steps = 10"])
