@@ -22,6 +22,7 @@ class SemanticClasses(NamedTuple):
     stuff_category: np.ndarray  # int32 (C,): the panoptic category 1..P of a stuff class; 0 for classes of things
     thing_category: np.ndarray  # int32 (K + 1,): the panoptic category 1..P of the detector's class k = 1..K; [0] is 0
     thing_class: np.ndarray  # int32 (P + 1,): the detector's class 1..K of a panoptic category; 0 for stuff and void
+    of_label: np.ndarray  # int32 (256,): semantic class of each value of a data set's `semantic` targets
 
 
 def semantic_classes(categories, context="all"):
@@ -36,6 +37,10 @@ def semantic_classes(categories, context="all"):
     | `"stuff_ignore"` | the stuff categories in their order | 255, ignored (OANet's Table 2, first row) |
     | `"stuff_plus_thing"` | 0, then the stuff categories in their order | all class 0 (Panoptic FPN, section 3) |
 
+    Data sets know no context: their `semantic` targets are numbered by `"all"`, p - 1 for category p and 255 for void
+    and whatever is ignored, and a model turns them into the classes of its own context by `of_label`. So one binding
+    changes the context of an experiment.
+
     Args:
         categories: sequence of dicts with `"id"`, `"name"` and `"isthing"` (0 or 1), in the data set's order.
         context: `"all"`, `"stuff_ignore"` or `"stuff_plus_thing"`. Defaults to `"all"`.
@@ -44,7 +49,7 @@ def semantic_classes(categories, context="all"):
         `SemanticClasses`.
 
     Raises:
-        ValueError: for an unknown context, a category without `isthing`, no category, or more than 255 classes.
+        ValueError: for an unknown context, a category without `isthing`, no category, or more than 255.
 
     Example:
         >>> categories = [{"id": 1, "name": "person", "isthing": 1}, {"id": 92, "name": "sky", "isthing": 0}]
@@ -55,6 +60,8 @@ def semantic_classes(categories, context="all"):
     """
     if context not in CONTEXTS:
         raise ValueError(f"context must be one of {CONTEXTS}, received {context!r}.")
+    if len(categories) > IGNORE:
+        raise ValueError(f"categories must be at most {IGNORE}, the label of void, received {len(categories)}.")
     is_thing = np.array([False, *_things(categories)])
     is_stuff = ~is_thing
     is_stuff[0] = False
@@ -65,8 +72,6 @@ def semantic_classes(categories, context="all"):
         first = int(context == "stuff_plus_thing")
         classes = np.where(is_stuff[1:], np.cumsum(is_stuff[1:]) - 1 + first, 0 if first else IGNORE)
         num_classes = int(is_stuff.sum()) + first
-    if num_classes > IGNORE:
-        raise ValueError(f"semantic classes must be at most {IGNORE} (which is ignored), received {num_classes}.")
     of_category = np.array([IGNORE, *classes], np.int32)
     stuff_category = np.zeros(num_classes, np.int32)
     stuff_category[of_category[is_stuff]] = np.flatnonzero(is_stuff)
@@ -78,6 +83,7 @@ def semantic_classes(categories, context="all"):
         stuff_category=stuff_category,
         thing_category=np.array([0, *np.flatnonzero(is_thing)], np.int32),
         thing_class=np.where(is_thing, np.cumsum(is_thing), 0).astype(np.int32),
+        of_label=np.pad(of_category[1:], (0, IGNORE + 1 - count), constant_values=IGNORE),
     )
 
 

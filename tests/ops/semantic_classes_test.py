@@ -34,6 +34,7 @@ def test_classes_of_each_context(context, of_category, stuff_category):
     assert classes.of_category.tolist() == of_category
     assert classes.stuff_category.tolist() == stuff_category
     assert classes.num_classes == len(stuff_category)
+    assert classes.of_label.tolist() == of_category[1:] + [255] * 251
     assert classes.of_category.dtype == classes.stuff_category.dtype == np.int32
 
 
@@ -52,4 +53,4 @@ def test_what_is_refused():
     many = [{"id": i, "name": str(i), "isthing": 0} for i in range(256)]
     with pytest.raises(ValueError, match="at most 255"):
         semantic_classes(many)
-    assert semantic_classes([{**item, "isthing": 1} for item in many], "stuff_plus_thing").num_classes == 1
+    assert semantic_classes([{**item, "isthing": 1} for item in many[1:]], "stuff_plus_thing").num_classes == 1
