@@ -125,7 +125,6 @@ class MaskHead(keras.layers.Layer):
         if self.fully_connected and self.branch_dense is None:
             self.branch_dense = keras.layers.Dense(
                 4 * height * width,
-                activation="relu" if self.fully_connected_relu else None,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
                 name="fc",
                 dtype=self.dtype_policy,
@@ -173,6 +172,8 @@ class MaskHead(keras.layers.Layer):
         for conv in self.branch_convs:
             x = conv(x, training=training)
         x = self.branch_dense(tf.reshape(x, (-1, math.prod(x.shape[1:]))))
+        if self.fully_connected_relu:
+            x = tf.nn.relu(x)
         return tf.reshape(tf.cast(x, tf.float32), (-1, *size, 1))
 
     def get_config(self):

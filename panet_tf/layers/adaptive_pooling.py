@@ -3,7 +3,7 @@
 import gin
 import keras
 
-from panet_tf.layers.roi_pooling import pooled_levels
+from panet_tf.layers.roi_pooling import pooled_levels, to_last_pixels
 from panet_tf.ops.fpn_level import level_stride
 from panet_tf.ops.roi_align import roi_align
 
@@ -22,6 +22,8 @@ class AdaptivePooling(keras.layers.Layer):
         aligned: bool, whether coordinates are shifted by half a cell, as cells' centres are. Defaults to True; the
             weights of the authors' release want False.
         max_level: int, the coarsest level to pool from. Defaults to 5: level 6 serves proposals only.
+        inclusive: bool, whether regions end one pixel earlier at the bottom and right, as in the authors' release, whose
+            boxes name the last pixel that they hold. Defaults to False.
 
     Call arguments:
         levels: dict of levels fine to coarse, `"N2"`.., float (B, H / 2^n, W / 2^n, C).
@@ -36,14 +38,17 @@ class AdaptivePooling(keras.layers.Layer):
         >>> of_n2, of_n3, of_n4, of_n5 = AdaptivePooling(output_size=7)(levels, rois)
     """
 
-    def __init__(self, *, output_size=7, samples=2, aligned=True, max_level=5, **kwargs):
+    def __init__(self, *, output_size=7, samples=2, aligned=True, max_level=5, inclusive=False, **kwargs):
         super().__init__(autocast=False, **kwargs)  # regions stay in float32, whatever the levels are
         self.output_size = output_size
         self.samples = samples
         self.aligned = aligned
         self.max_level = max_level
+        self.inclusive = inclusive
 
     def call(self, levels, rois):
+        if self.inclusive:
+            rois = to_last_pixels(rois)
         return tuple(
             roi_align(
                 features,
@@ -63,4 +68,5 @@ class AdaptivePooling(keras.layers.Layer):
             "samples": self.samples,
             "aligned": self.aligned,
             "max_level": self.max_level,
+            "inclusive": self.inclusive,
         }

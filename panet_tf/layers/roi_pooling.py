@@ -2,6 +2,7 @@
 
 import gin
 import keras
+import tensorflow as tf
 
 from panet_tf.ops.fpn_level import fpn_level, level_stride
 from panet_tf.ops.roi_align import roi_align_levels
@@ -20,6 +21,9 @@ class FPNLevelPooling(keras.layers.Layer):
         canonical_size: side in pixels of a square region that belongs to `canonical_level`. Defaults to 224.
         canonical_level: int. Defaults to 4.
         max_level: int, the coarsest level to pool from. Defaults to 5: level 6 serves proposals only.
+        inclusive: bool, whether regions end one pixel earlier at the bottom and right. Detectron's and PANet's boxes
+            name the last pixel that they hold, and their RoIAlign goes from number to number. Defaults to False.
+        level_epsilon, ratio_epsilon: as in `panet_tf.ops.fpn_level.fpn_level`. Default to 1e-6 and 0.
 
     Call arguments:
         levels: dict of levels fine to coarse, `"P2"`.. or `"N2"`.., float (B, H / 2^n, W / 2^n, C).
@@ -44,6 +48,9 @@ class FPNLevelPooling(keras.layers.Layer):
         canonical_size=224,
         canonical_level=4,
         max_level=5,
+        inclusive=False,
+        level_epsilon=1e-6,
+        ratio_epsilon=0.0,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # regions stay in float32, whatever the levels are
@@ -53,6 +60,9 @@ class FPNLevelPooling(keras.layers.Layer):
         self.canonical_size = canonical_size
         self.canonical_level = canonical_level
         self.max_level = max_level
+        self.inclusive = inclusive
+        self.level_epsilon = level_epsilon
+        self.ratio_epsilon = ratio_epsilon
 
     def call(self, levels, rois):
         pooled = pooled_levels(levels, self.max_level)
@@ -65,10 +75,12 @@ class FPNLevelPooling(keras.layers.Layer):
             max_level=numbers[-1],
             canonical_size=self.canonical_size,
             canonical_level=self.canonical_level,
+            level_epsilon=self.level_epsilon,
+            ratio_epsilon=self.ratio_epsilon,
         )
         features = roi_align_levels(
             pooled,
-            rois,
+            to_last_pixels(rois) if self.inclusive else rois,
             level - numbers[0],
             output_size=self.output_size,
             samples=self.samples,
@@ -85,7 +97,15 @@ class FPNLevelPooling(keras.layers.Layer):
             "canonical_size": self.canonical_size,
             "canonical_level": self.canonical_level,
             "max_level": self.max_level,
+            "inclusive": self.inclusive,
+            "level_epsilon": self.level_epsilon,
+            "ratio_epsilon": self.ratio_epsilon,
         }
+
+
+def to_last_pixels(rois):
+    """Regions (..., 4), yxyx, whose bottom and right are those of the first pixel outside, less that pixel."""
+    return rois - tf.constant((0.0, 0.0, 1.0, 1.0))
 
 
 def level_number(name):

@@ -19,10 +19,12 @@ class PAFPN(keras.layers.Layer):
     Args:
         filters: int, channels of every level, those of the input among them. Defaults to 256.
         norm: `None`, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"`, after each convolution. Defaults to `None`.
-            There is a ReLU after each convolution in any case, as in the paper; the authors' release leaves it out
-            without a norm.
         use_bias: bool, of the convolutions. Defaults to True without a norm, False with one; the authors' release has
             biases and group norm.
+        activation: name of a Keras activation after each convolution and norm, or `None`. Defaults to `"relu"`, the
+            paper's; mmdetection has none, and the authors' release none without a norm.
+        refined: bool, whether the refined N_i feeds the next level, as in the paper. Defaults to True; in mmdetection the
+            sum does, before its convolution.
         levels: names of the levels that the path climbs, fine to coarse. Others in the input are ignored. Defaults to
             P2 to P5.
 
@@ -36,12 +38,25 @@ class PAFPN(keras.layers.Layer):
         >>> levels = PAFPN(norm="group")(FPN(norm="group")(backbone(images)))
     """
 
-    def __init__(self, *, filters=256, norm=None, use_bias=None, levels=("P2", "P3", "P4", "P5"), **kwargs):
+    def __init__(
+        self,
+        *,
+        filters=256,
+        norm=None,
+        use_bias=None,
+        activation="relu",
+        refined=True,
+        levels=("P2", "P3", "P4", "P5"),
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_norm(norm)
         self.filters = filters
         self.norm = norm
         self.use_bias = norm is None if use_bias is None else use_bias
+        keras.activations.get(activation)
+        self.activation = activation
+        self.refined = refined
         self.levels = tuple(levels)
         self.numbers = [int(name[1:]) for name in self.levels]
         if not self.numbers or self.numbers != list(range(self.numbers[0], self.numbers[-1] + 1)):
@@ -54,6 +69,7 @@ class PAFPN(keras.layers.Layer):
             filters=self.filters,
             strides=strides,
             norm=self.norm,
+            activation=None,  # applied in `call`: it stays a setting of the path
             use_bias=self.use_bias,
             kernel_initializer="lecun_uniform",  # uniform within sqrt(3 / fan in): Caffe2's XavierFill
             name=name,
@@ -66,12 +82,14 @@ class PAFPN(keras.layers.Layer):
                 conv.build((None, None, None, self.filters))
 
     def call(self, levels, training=None):
+        activate = keras.activations.get(self.activation)
         below = levels[self.levels[0]]
         outputs = {f"N{self.numbers[0]}": below}
         for n, name in zip(self.numbers[1:], self.levels[1:]):
-            x = self.downs[f"N{n}"](below, training=training) + levels[name]
-            below = outputs[f"N{n}"] = self.convs[f"N{n}"](x, training=training)
-        outputs[f"N{self.numbers[-1] + 1}"] = below[:, ::2, ::2]
+            x = activate(self.downs[f"N{n}"](below, training=training)) + levels[name]
+            refined = outputs[f"N{n}"] = activate(self.convs[f"N{n}"](x, training=training))
+            below = refined if self.refined else x
+        outputs[f"N{self.numbers[-1] + 1}"] = refined[:, ::2, ::2]
         return outputs
 
     def get_config(self):
@@ -80,5 +98,7 @@ class PAFPN(keras.layers.Layer):
             "filters": self.filters,
             "norm": self.norm,
             "use_bias": self.use_bias,
+            "activation": self.activation,
+            "refined": self.refined,
             "levels": self.levels,
         }

@@ -19,25 +19,44 @@ def _per_level(value, levels, name):
     return value
 
 
-def cell_anchors(sizes, *, ratios=(0.5, 1.0, 2.0), scales_per_octave=1, rounding=False):
+def cell_anchors(sizes, *, ratios=(0.5, 1.0, 2.0), scales_per_octave=1, rounding=False, stride=None):
     """Anchors of one cell, centred on the origin.
 
     Args:
         sizes: number or tuple of numbers, side in pixels of the square whose area an anchor has.
         ratios: tuple of numbers, height / width. Defaults to (0.5, 1, 2).
         scales_per_octave: int n; each size is also taken times 2^(1/n) .. 2^((n-1)/n). Defaults to 1.
-        rounding: bool, whether half-extents are rounded to whole pixels, as torchvision has it. Defaults to False.
+        rounding: False; True or `"size"`: half-extents are rounded to whole pixels, as torchvision has it; `"stride"`:
+            the sides of a square of one stride are, before they are scaled to the size, as Detectron has it (48 x 24,
+            32 x 32 and 24 x 48 of size 32 at stride 4). Defaults to False.
+        stride: number of pixels, for `"stride"` only.
 
     Returns:
         NumPy float32 (A, 4), yxyx in pixels; sizes and scales outermost, ratios innermost.
+
+    Raises:
+        ValueError: for another rounding, or for `"stride"` without a stride that is a number.
     """
+    check_rounding(rounding)
     sizes = np.atleast_1d(np.asarray(sizes, np.float64))
     sizes = (sizes[:, None] * 2.0 ** (np.arange(scales_per_octave) / scales_per_octave)).reshape(-1)
-    ratios = np.sqrt(np.asarray(ratios, np.float64))
-    half_h = 0.5 * (sizes[:, None] * ratios).reshape(-1)
-    half_w = 0.5 * (sizes[:, None] / ratios).reshape(-1)
+    ratios = np.asarray(ratios, np.float64)
+    heights, widths = np.sqrt(ratios), 1 / np.sqrt(ratios)
+    if rounding == "stride":
+        if not isinstance(stride, (int, float, np.number)):
+            raise ValueError(f'rounding="stride" needs strides that are numbers, received {stride!r}.')
+        widths = np.round(stride * widths)
+        heights, widths = np.round(widths * ratios) / stride, widths / stride
+    half_h = 0.5 * (sizes[:, None] * heights).reshape(-1)
+    half_w = 0.5 * (sizes[:, None] * widths).reshape(-1)
     boxes = np.stack([-half_h, -half_w, half_h, half_w], axis=-1)
-    return (np.round(boxes) if rounding else boxes).astype(np.float32)
+    return (np.round(boxes) if rounding in (True, "size") else boxes).astype(np.float32)
+
+
+def check_rounding(rounding):
+    """Raises a `ValueError` unless `rounding` is False, True, `"size"` or `"stride"`."""
+    if rounding not in (False, True, "size", "stride"):
+        raise ValueError(f'rounding must be False, True, "size" or "stride", received {rounding!r}.')
 
 
 def anchors(
@@ -55,7 +74,8 @@ def anchors(
         ratios: tuple of numbers, height / width. Defaults to (0.5, 1, 2).
         scales_per_octave: int n; each size is also taken times 2^(1/n) .. 2^((n-1)/n). RetinaNet uses 3. Defaults to 1.
         offset: number, place of the centre in its cell. Defaults to 0.5, the middle; detectron2 and torchvision have 0.
-        rounding: bool, whether half-extents are rounded to whole pixels, as torchvision has it. Defaults to False.
+        rounding: False, True or `"size"` (torchvision), or `"stride"` (Detectron), as in `cell_anchors`. Defaults to
+            False.
         strides: dict from level, or sequence, of a number or a (y, x) pair, in pixels. Defaults to 2^n for a level
             whose name ends in n.
 
@@ -79,7 +99,9 @@ def anchors(
     for level, size, stride in zip(levels, sizes, strides):
         height, width = feature_sizes[level]
         stride_y, stride_x = stride if isinstance(stride, (tuple, list)) else (stride, stride)
-        base = cell_anchors(size, ratios=ratios, scales_per_octave=scales_per_octave, rounding=rounding)
+        base = cell_anchors(
+            size, ratios=ratios, scales_per_octave=scales_per_octave, rounding=rounding, stride=stride_y
+        )
         y = (tf.cast(tf.range(height), tf.float32) + offset) * tf.cast(stride_y, tf.float32)
         x = (tf.cast(tf.range(width), tf.float32) + offset) * tf.cast(stride_x, tf.float32)
         y, x = tf.meshgrid(y, x, indexing="ij")

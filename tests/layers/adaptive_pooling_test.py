@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from panet_tf.layers.adaptive_pooling import AdaptivePooling
+from panet_tf.layers.roi_pooling import FPNLevelPooling
 from tests.layer_checks import assert_close, check_layer
 from tests.layers.roi_pooling_test import ROIS, pyramid, slow_pool
 
@@ -34,6 +35,17 @@ def test_every_region_is_pooled_from_every_level(aligned, shift):
                 roi[2:] = np.maximum(roi[2:], roi[:2] + 2**n)
             expected = slow_pool(levels[f"N{n}"][b], roi, 2**n, 2, 3, shift)
             np.testing.assert_allclose(found[b, r], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("layer", [AdaptivePooling, FPNLevelPooling])
+def test_inclusive_regions_end_with_their_last_pixel(layer):
+    """A box of Detectron from pixel 8 to pixel 39 is (8, 40) here, and is pooled from 8 to 39 as it was there."""
+    levels = pyramid("N", levels=(2, 3))
+    ours, theirs = np.float32([[[8, 16, 40, 64]]]), np.float32([8, 16, 39, 63])
+    settings = {"output_size": 3, "aligned": False, "max_level": 3, "inclusive": True}
+    pooled = layer(**settings)({k: v[:1] for k, v in levels.items()}, ours)
+    assert layer(**settings).get_config()["inclusive"]
+    np.testing.assert_allclose(pooled[0][0, 0], slow_pool(levels["N2"][0], theirs, 4, 3, shift=0.0), atol=1e-4)
 
 
 def test_max_level_leaves_out_coarse_levels():

@@ -43,10 +43,17 @@ def test_behaves_as_a_layer(kwargs, trainable, other):
     )
 
 
-@pytest.mark.parametrize("norm", [None, "group"])
-@pytest.mark.parametrize(("height", "width"), [(64, 32), (37, 50)])
-def test_equals_a_slow_twin_also_where_levels_are_ceil_sized(norm, height, width):
-    layer = PAFPN(filters=4, norm=norm)
+@pytest.mark.parametrize(
+    ("height", "width", "norm", "activation", "refined"),
+    [
+        (64, 32, None, "relu", True),
+        (37, 50, "group", "relu", True),
+        (64, 32, None, None, True),  # the authors' release without a norm
+        (37, 50, None, None, False),  # mmdetection
+    ],
+)
+def test_equals_a_slow_twin_also_where_levels_are_ceil_sized(height, width, norm, activation, refined):
+    layer = PAFPN(filters=4, norm=norm, activation=activation, refined=refined)
     levels = pyramid(height, width, 4, batch=1)
     layer(levels)
     randomize(layer)
@@ -55,12 +62,14 @@ def test_equals_a_slow_twin_also_where_levels_are_ceil_sized(norm, height, width
         x = block(x, part.conv, stride)
         if norm:
             x = group_norm(x, *(np.asarray(w) for w in part.norm.weights), groups=part.norm.groups)
-        return relu(x)
+        return relu(x) if activation else x
 
     expected = {"N2": levels["P2"][0]}
+    below = expected["N2"]
     for n in (3, 4, 5):
-        total = step(expected[f"N{n - 1}"], layer.downs[f"N{n}"], 2) + levels[f"P{n}"][0]
+        total = step(below, layer.downs[f"N{n}"], 2) + levels[f"P{n}"][0]
         expected[f"N{n}"] = step(total, layer.convs[f"N{n}"], 1)
+        below = expected[f"N{n}"] if refined else total
     expected["N6"] = expected["N5"][::2, ::2]
     found = layer(levels)
     assert list(found) == ["N2", "N3", "N4", "N5", "N6"]

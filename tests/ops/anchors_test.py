@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from panet_tf.ops.anchors import anchors
+from panet_tf.ops.anchors import anchors, cell_anchors
 
 
 def slow_anchors(height, width, stride, sizes, ratios, offset):
@@ -50,6 +50,31 @@ def test_sizes_known_only_when_running_give_the_same():
         return anchors({"P5": (shape[1] // 32, shape[2] // 32)}, sizes=(512,))["P5"]
 
     np.testing.assert_array_equal(draw(tf.zeros((1, 96, 128, 3))), anchors({"P5": (3, 4)}, sizes=(512,))["P5"])
+
+
+@pytest.mark.parametrize(
+    ("level", "size", "sides"),  # heights and widths of ratios 0.5, 1, 2: Detectron's `generate_anchors`
+    [
+        ("P2", 32, [(24, 48), (32, 32), (48, 24)]),
+        ("P3", 64, [(48, 88), (64, 64), (96, 48)]),
+        ("P4", 128, [(96, 184), (128, 128), (176, 88)]),
+        ("P6", 512, [(368, 728), (512, 512), (720, 360)]),
+    ],
+)
+def test_detectrons_anchors_are_rounded_at_the_stride(level, size, sides):
+    stride = 2 ** int(level[1])
+    boxes = anchors({level: (1, 2)}, sizes=(size,), rounding="stride")[level].numpy()
+    np.testing.assert_array_equal(boxes[:, 2:] - boxes[:, :2], sides * 2)
+    centres = (boxes[:, 2:] + boxes[:, :2]) / 2
+    np.testing.assert_array_equal(centres, [(stride / 2, stride / 2)] * 3 + [(stride / 2, 1.5 * stride)] * 3)
+
+
+def test_other_roundings_are_refused():
+    assert np.array_equal(cell_anchors(33, rounding=True), cell_anchors(33, rounding="size"))
+    with pytest.raises(ValueError, match="rounding must be .*received 'level'"):
+        anchors({"P2": (1, 1)}, sizes=(32,), rounding="level")
+    with pytest.raises(ValueError, match="needs strides that are numbers"):
+        anchors({"P2": (1, 1)}, sizes=(32,), rounding="stride", strides=[(tf.constant(4), tf.constant(4))])
 
 
 @pytest.mark.golden

@@ -25,6 +25,16 @@ def test_a_level_begins_at_exactly_its_size(jit_compile):
     assert run(tf.constant(rois)).numpy().tolist() == [2, 3, 3, 4, 4, 5, 5, 2]
 
 
+@pytest.mark.parametrize(
+    ("epsilons", "begins"),  # where level 4 begins, less than a square of 224 by this share
+    [({}, 2**-1e-6 - 1), ({"level_epsilon": 0.0}, 0.0), ({"level_epsilon": 0.0, "ratio_epsilon": 1e-3}, -1e-3)],
+)
+def test_sources_add_their_epsilons_to_the_level_or_to_the_ratio(epsilons, begins):
+    side = 224 * (1 + begins)
+    rois = np.float32([[0, 0, side * (1 + nudge), side * (1 + nudge)] for nudge in (-1e-6, 1e-6)])
+    assert fpn_level(rois, **epsilons).numpy().tolist() == [3, 4]
+
+
 def test_names_give_strides():
     assert [level_stride(level) for level in ("C2", "P3", "N6")] == [4, 8, 64]
     with pytest.raises(ValueError, match="fine"):
