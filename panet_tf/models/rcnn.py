@@ -1,30 +1,26 @@
-"""The two-stage detector: Faster R-CNN, Mask R-CNN and PANet are this class with different parts."""
+"""The two-stage detector: Faster, Mask, Keypoint and Cascade R-CNN, PANet and OANet are this class with other parts."""
 
 import gin
 import keras
 import tensorflow as tf
 
-from panet_tf.losses.box import box_losses
-from panet_tf.losses.mask import mask_loss
-from panet_tf.losses.rpn import rpn_losses
-from panet_tf.models.anchor_generator import AnchorGenerator, spatial_size
+from panet_tf.models import box_branch, keypoint_branch, mask_branch, panoptic_branch, rpn_branch
+from panet_tf.models.anchor_generator import AnchorGenerator
 from panet_tf.models.anchor_sampler import AnchorSampler
 from panet_tf.models.detection_selector import DetectionSelector
-from panet_tf.models.detector import Detector
-from panet_tf.models.detector_inputs import complete_inputs, without_padding_images
+from panet_tf.models.detector import Detector, check_categories
+from panet_tf.models.detector_inputs import complete_inputs
+from panet_tf.models.part_checks import check_parts
 from panet_tf.models.proposal_selector import ProposalSelector
 from panet_tf.models.roi_sampler import RoISampler
 from panet_tf.ops import boxes as box_ops
-from panet_tf.ops.masks import mask_targets
 from panet_tf.ops.sampling import random_uniform
-
-BOX_LOSSES = ("rpn_objectness_loss", "rpn_box_loss", "class_loss", "box_loss")
 
 
 @gin.register(module="panet_tf")
 @keras.saving.register_keras_serializable("panet_tf")
 class RCNN(Detector):
-    """Region proposals from a feature pyramid, then boxes, classes and masks per region.
+    """Region proposals from a feature pyramid, then boxes, classes, masks and keypoints per region, and panoptic maps.
 
     `fit`, `evaluate` and `predict` take data sets of flat dicts (`panet_tf.data.DetectionData` makes them):
 
@@ -36,15 +32,31 @@ class RCNN(Detector):
     | `image_ids` | (B,) | the data set's ids; -1 marks padding images, which no loss counts |
     | `boxes`, `classes`, `is_crowd` | (B, N, ...) | targets: yxyx in network pixels; 1 .. K, 0 = empty slot |
     | `masks` | (B, N, 112, 112) | targets of models with masks: samples over each box |
+    | `keypoints` | (B, N, J, 3) | targets of models with keypoints: y, x in network pixels and visibility |
+    | `semantic`, `panoptic` | (B, H / 4, W / 4) | targets of panoptic models: classes of the semantic head; slot + 1 |
+    | `proposals` | (B, P, 4) | regions of models without an RPN: yxyx in network pixels, zeros where there are fewer |
 
     Args:
         categories: sequence of dicts with `"id"` and `"name"`; class k is `categories[k - 1]`.
         backbone: model from images to a dict of levels `"C2"`.. `"C5"`.
         necks: layers from a dict of levels to a dict of levels, applied in order (FPN; FPN then PAFPN for PANet).
-        rpn_head: layer from levels to objectness and box deltas.
+        rpn_head: layer from levels to objectness and box deltas, or `None`: regions come with the inputs (Fast R-CNN).
         box_pooling: layer from (levels, rois) to a tuple of features, one per pooled level.
-        box_head: layer from those features to class logits and box deltas.
-        mask_pooling, mask_head: the same for masks; both or neither.
+        box_head: layer from those features to class logits and box deltas, or `None`: the model proposes, and its
+            detections are the proposals, all of class 1.
+        box_stages: further `CascadeStage`s, each refining the boxes of the stage before. Defaults to none.
+        shared_head: layer from a tuple of pooled features to a tuple of features, between every pooling and its head:
+            the res5 of C4 models. Defaults to `None`.
+        mask_pooling, mask_head: the same for masks. With a `shared_head` masks may use `box_pooling`; otherwise both or
+            neither.
+        keypoint_pooling, keypoint_head: the same for keypoints.
+        semantic_head: layer from levels to the logits of semantic classes at stride 4.
+        semantic_backbone, semantic_necks: of the semantic head alone, where it does not share the detector's (OANet,
+            Table 4). Default to sharing both.
+        spatial_ranking: layer that learns which instance lies over which (OANet, section 3.3).
+        panoptic_merger: layer from instances and semantic logits to one panoptic map.
+        panoptic_categories: sequence of dicts with `"id"`, `"name"` and `"isthing"`, those of the panoptic map; the
+            things among them are `categories`. Needed by models with a semantic head.
         anchor_generator, anchor_sampler, proposal_selector, roi_sampler, detection_selector: the steps between. Each
             defaults to the papers' settings.
         rpn_beta, box_beta: where the smooth L1 losses of boxes turn linear. Default to Detectron's 1 / 9 and 1.
@@ -55,12 +67,13 @@ class RCNN(Detector):
 
     Returns (of `call` and `predict`): dict of `boxes` float32 (B, D, 4), yxyx in original pixels, `scores` (B, D),
     `classes` int32 (B, D), 0 in empty slots, `masks` float32 (B, D, 28, 28), probabilities inside each box, and
-    `num_detections` int32 (B,); `image_ids` and `original_sizes` pass through.
+    `num_detections` int32 (B,); `image_ids` and `original_sizes` pass through. Models with keypoints and panoptic
+    models add what `keypoint_branch.outputs` and `panoptic_branch.outputs` give.
 
     Raises:
-        ValueError: if one of `mask_pooling` and `mask_head` comes without the other, a normalizer names no loss, or
-            parts do not fit each other or the categories; when called, if the images' sides are no multiples of 32 or
-            targets are missing.
+        ValueError: if a head comes without its pooling or the other way round, a part without one it builds on, a
+            normalizer names no loss, or parts do not fit each other or the categories; when called, if the images'
+            sides are no multiples of 32 or targets are missing.
 
     Example:
         >>> model = panet_tf.models.panet(categories=[{"id": 1, "name": "nucleus"}])
@@ -74,8 +87,17 @@ class RCNN(Detector):
         "rpn_head",
         "box_pooling",
         "box_head",
+        "box_stages",
+        "shared_head",
         "mask_pooling",
         "mask_head",
+        "keypoint_pooling",
+        "keypoint_head",
+        "semantic_head",
+        "semantic_backbone",
+        "semantic_necks",
+        "spatial_ranking",
+        "panoptic_merger",
         "anchor_generator",
         "anchor_sampler",
         "proposal_selector",
@@ -89,11 +111,21 @@ class RCNN(Detector):
         categories,
         backbone,
         necks,
-        rpn_head,
-        box_pooling,
-        box_head,
+        rpn_head=None,
+        box_pooling=None,
+        box_head=None,
+        box_stages=(),
+        shared_head=None,
         mask_pooling=None,
         mask_head=None,
+        keypoint_pooling=None,
+        keypoint_head=None,
+        semantic_head=None,
+        semantic_backbone=None,
+        semantic_necks=(),
+        spatial_ranking=None,
+        panoptic_merger=None,
+        panoptic_categories=None,
         anchor_generator=None,
         anchor_sampler=None,
         proposal_selector=None,
@@ -104,20 +136,35 @@ class RCNN(Detector):
         normalizers=None,
         **kwargs,
     ):
-        if (mask_pooling is None) != (mask_head is None):
-            raise ValueError(
-                f"mask_pooling and mask_head come together, received mask_pooling={mask_pooling} and "
-                f"mask_head={mask_head}."
-            )
-        loss_names = BOX_LOSSES + (("mask_loss",) if mask_head is not None else ())
-        super().__init__(categories=categories, loss_names=loss_names, **kwargs)
+        names = ("rpn_objectness_loss", "rpn_box_loss") if rpn_head is not None else ()
+        if box_head is not None:
+            suffixes = ("", *(f"_{number}" for number in range(2, 2 + len(box_stages))))
+            names += tuple(f"{kind}_loss{suffix}" for suffix in suffixes for kind in ("class", "box"))
+        for kind, part in (
+            ("mask", mask_head),
+            ("keypoint", keypoint_head),
+            ("semantic", semantic_head),
+            ("ranking", spatial_ranking),
+        ):
+            names += (f"{kind}_loss",) if part is not None else ()
+        super().__init__(categories=categories, loss_names=names, **kwargs)
         self.backbone = backbone
         self.necks = list(necks)
         self.rpn_head = rpn_head
         self.box_pooling = box_pooling
         self.box_head = box_head
+        self.box_stages = list(box_stages)
+        self.shared_head = shared_head
         self.mask_pooling = mask_pooling
         self.mask_head = mask_head
+        self.keypoint_pooling = keypoint_pooling
+        self.keypoint_head = keypoint_head
+        self.semantic_head = semantic_head
+        self.semantic_backbone = semantic_backbone
+        self.semantic_necks = list(semantic_necks)
+        self.spatial_ranking = spatial_ranking
+        self.panoptic_merger = panoptic_merger
+        self.panoptic_categories = None if panoptic_categories is None else check_categories(panoptic_categories)
         self.anchor_generator = anchor_generator or AnchorGenerator()
         self.anchor_sampler = anchor_sampler or AnchorSampler()
         self.proposal_selector = proposal_selector or ProposalSelector()
@@ -126,10 +173,10 @@ class RCNN(Detector):
         self.rpn_beta = rpn_beta
         self.box_beta = box_beta
         self.normalizers = dict(normalizers or {})
-        unknown = sorted(set(self.normalizers) - set(loss_names))
+        unknown = sorted(set(self.normalizers) - set(names))
         if unknown:
-            raise ValueError(f"normalizers must name losses of the model {loss_names}, received {unknown}.")
-        self._check_parts()
+            raise ValueError(f"normalizers must name losses of the model {names}, received {unknown}.")
+        check_parts(self)
         self._build_parts()
 
     @property
@@ -137,33 +184,25 @@ class RCNN(Detector):
         """Detections per image, at most."""
         return self.detection_selector.max_detections
 
-    def _check_parts(self):
-        """Parts that do not fit each other would give numbers all the same."""
-        for part in ("box_head", "mask_head"):
-            number = getattr(getattr(self, part), "num_classes", len(self.categories))
-            if number != len(self.categories):
-                raise ValueError(
-                    f"{part} must have as many classes as there are categories, received {number} and "
-                    f"{len(self.categories)}."
-                )
-        for name, one, other in (
-            ("num_anchors", "rpn_head", "anchor_generator"),
-            ("box_weights", "roi_sampler", "detection_selector"),
-        ):
-            values = [getattr(getattr(self, part), name, None) for part in (one, other)]
-            if None not in values and values[0] != values[1]:
-                raise ValueError(f"{one} and {other} must have the same {name}, received {values[0]} and {values[1]}.")
-
     def _build_parts(self):
         """Creates every weight now, so that saving, freezing and resuming never meet a half-built model."""
-        levels = self.backbone.output
+        bottom = self.backbone.output
+        levels = bottom
         for neck in self.necks:
             levels = neck(levels)
-        self.rpn_head(levels)
+        if self.rpn_head is not None:
+            self.rpn_head(levels)
         rois = keras.KerasTensor((None, 8, 4), "float32")
-        self.box_head(self.box_pooling(levels, rois))
-        if self.mask_head is not None:
-            self.mask_head(self.mask_pooling(levels, rois))
+        for head, pooling in (
+            (self.box_head, self.box_pooling),
+            *((stage.box_head, self.box_pooling) for stage in self.box_stages),
+            (self.mask_head, self.mask_pooling or self.box_pooling),
+            (self.keypoint_head, self.keypoint_pooling or self.box_pooling),
+        ):
+            if head is not None:
+                head(self.pool(levels, rois, pooling))
+        if self.semantic_head is not None:
+            panoptic_branch.build(self, bottom, levels)
         self.built = True
 
     def build(self, input_shape=None):
@@ -171,100 +210,77 @@ class RCNN(Detector):
 
     def features(self, images, training=False):
         """Levels of the last neck, from normalised images float (B, H, W, 3)."""
-        images = tf.cast(images, self.compute_dtype)
-        levels = self.backbone(images, training=training)
+        return self._levels(images, training)[1]
+
+    def _levels(self, images, training):
+        """Levels of the backbone, and of the last neck."""
+        bottom = self.backbone(tf.cast(images, self.compute_dtype), training=training)
+        levels = bottom
         for neck in self.necks:
             levels = neck(levels, training=training)
-        return levels
+        return bottom, levels
+
+    def pool(self, levels, rois, pooling, training=False):
+        """Features of regions (B, R, 4) for a head: those that a pooling layer takes, through the shared head.
+
+        Args:
+            levels: dict of levels of the last neck.
+            rois: float32 (B, R, 4), yxyx in network pixels.
+            pooling: the head's pooling layer; `None` stands for that of the boxes.
+            training: bool.
+
+        Returns:
+            Tuple of features, one per pooled level.
+        """
+        features = (pooling or self.box_pooling)(levels, rois)
+        return features if self.shared_head is None else self.shared_head(features, training=training)
 
     def call(self, inputs, training=False):
         inputs = complete_inputs(inputs)
-        levels = self.features(inputs["images"], training)
-        rpn = self.rpn_head(levels, training=training)
-        anchors = self.anchor_generator(levels, image_size=spatial_size(inputs["images"]))
-        proposals, _, valid = self.proposal_selector(
-            rpn["objectness"], rpn["box_deltas"], anchors, inputs["image_sizes"], training=training
-        )
         has_targets = "boxes" in inputs
-        needed = ("classes", "masks") if self.mask_head is not None else ("classes",)
-        missing = [key for key in needed if has_targets and key not in inputs]
-        if missing:
-            raise ValueError(f"the losses of this model need {('boxes', *needed)} in the inputs, missing {missing}.")
+        if has_targets:
+            self._check_targets(inputs)
+        bottom, levels = self._levels(inputs["images"], training)
+        proposals = rpn_branch.propose(self, levels, inputs, training)
         outputs = {}
         if has_targets:
-            outputs["losses"] = {
-                **self._rpn_losses(rpn, anchors, inputs, training),
-                **self._roi_losses(levels, proposals, valid, inputs, training),
-            }
+            outputs["losses"] = self._named_losses(bottom, levels, proposals, inputs, training)
         if not (training and has_targets):
-            outputs |= self._detections(levels, proposals, valid, inputs)
+            outputs |= self._predictions(bottom, levels, proposals, inputs)
         return outputs
 
-    def _noise(self, inputs, count, stream, training):
-        step = self.step if training else 0
-        return random_uniform(2 * self.seed + stream, step, inputs["image_ids"], count)
-
-    def _rpn_losses(self, rpn, anchors, inputs, training):
-        anchors = tf.concat(list(anchors.values()), axis=0)
-        objectness = tf.concat(list(rpn["objectness"].values()), axis=1)
-        deltas = tf.concat(list(rpn["box_deltas"].values()), axis=1)
-        noise = self._noise(inputs, objectness.shape[1] or tf.shape(objectness)[1], 0, training)
-        sample = self.anchor_sampler(anchors, inputs["boxes"], inputs["classes"], inputs["is_crowd"], noise)
-        losses = rpn_losses(
-            tf.gather(objectness, sample["indices"], batch_dims=1),
-            tf.gather(deltas, sample["indices"], batch_dims=1),
-            labels=without_padding_images(sample["labels"], inputs),
-            box_targets=sample["box_deltas"],
-            beta=self.rpn_beta,
-            **self._normalizers(objectness_normalizer="rpn_objectness_loss", box_normalizer="rpn_box_loss"),
+    def _check_targets(self, inputs):
+        branches = (
+            ("classes", True),
+            ("masks", self.mask_head is not None or self.spatial_ranking is not None),
+            ("keypoints", self.keypoint_head is not None),
+            ("semantic", self.semantic_head is not None),
+            ("panoptic", self.spatial_ranking is not None),
         )
-        return {"rpn_objectness_loss": losses["objectness"], "rpn_box_loss": losses["box"]}
+        needed = tuple(key for key, there in branches if there)
+        missing = [key for key in needed if key not in inputs]
+        if missing:
+            raise ValueError(f"the losses of this model need {('boxes', *needed)} in the inputs, missing {missing}.")
 
-    def _roi_losses(self, levels, proposals, valid, inputs, training):
-        boxes, classes, is_crowd = inputs["boxes"], inputs["classes"], inputs["is_crowd"]
-        slots = proposals.shape[1] + (boxes.shape[1] if self.roi_sampler.append_boxes else 0)
-        noise = self._noise(inputs, slots, 1, training)
-        sample = self.roi_sampler(proposals, valid, boxes, classes, is_crowd, noise)
-        labels = without_padding_images(sample["classes"], inputs)
-        head = self.box_head(self.box_pooling(levels, sample["rois"]), training=training)
-        losses = box_losses(
-            head["class_logits"],
-            head["box_deltas"],
-            classes=labels,
-            box_targets=sample["box_deltas"],
-            beta=self.box_beta,
-            **self._normalizers(class_normalizer="class_loss", box_normalizer="box_loss"),
-        )
-        losses = {"class_loss": losses["class"], "box_loss": losses["box"]}
+    def _named_losses(self, bottom, levels, proposals, inputs, training):
+        found = rpn_branch.losses(self, proposals, inputs, training)
+        sample = None
+        if self.box_head is not None:
+            boxes, sample = box_branch.losses(self, levels, proposals, inputs, training)
+            found |= boxes
         if self.mask_head is not None:
-            rows, weights = self._mask_rows(labels)
-            rois, labels, matched = (
-                tf.gather(values, rows, batch_dims=1) for values in (sample["rois"], labels, sample["matched"])
-            )
-            logits = self.mask_head(self.mask_pooling(levels, rois), classes=tf.maximum(labels, 1), training=training)
-            targets = mask_targets(inputs["masks"], boxes, rois, matched, logits.shape[-1])
-            losses["mask_loss"] = mask_loss(logits, targets, weights, **self._normalizers(normalizer="mask_loss"))
-        return losses
+            found |= mask_branch.losses(self, levels, sample, inputs, training)
+        if self.keypoint_head is not None:
+            found |= keypoint_branch.losses(self, levels, sample, inputs, training)
+        if self.semantic_head is not None:
+            found |= panoptic_branch.losses(self, bottom, levels, sample, inputs, training)
+        return found
 
-    def _mask_rows(self, labels):
-        """Which regions the mask head sees, int32 (B, M), and what each counts, float32 (B, M).
-
-        Positives lead the sample. Where they do not fill the M places they are repeated at weight 0: background there
-        would enter the statistics of a batch norm that at inference sees objects alone.
-        """
-        places = tf.range(self.roi_sampler.num_positive)[None, :]
-        positives = tf.reduce_sum(tf.cast(labels > 0, tf.int32), axis=1, keepdims=True)
-        return places % tf.maximum(positives, 1), tf.cast(places < positives, tf.float32)
-
-    def _normalizers(self, **losses):
-        """Those that were given, by the names of a loss function's arguments."""
-        return {name: self.normalizers[loss] for name, loss in losses.items() if loss in self.normalizers}
-
-    def _detections(self, levels, proposals, valid, inputs):
-        head = self.box_head(self.box_pooling(levels, proposals))
-        found = self.detection_selector(
-            head["class_logits"], head["box_deltas"], proposals, valid, inputs["image_sizes"]
-        )
+    def _predictions(self, bottom, levels, proposals, inputs):
+        if self.box_head is None:
+            found = rpn_branch.detections(proposals, self.max_detections)
+        else:
+            found = box_branch.detections(self, levels, proposals, inputs)
         outputs = {
             "boxes": box_ops.to_original(found["boxes"], inputs["scales"], inputs["offsets"]),
             "scores": found["scores"],
@@ -272,12 +288,27 @@ class RCNN(Detector):
             "num_detections": tf.reduce_sum(tf.cast(found["valid"], tf.int32), axis=1),
         }
         if self.mask_head is not None:
-            logits = self.mask_head(self.mask_pooling(levels, found["boxes"]), classes=tf.maximum(found["classes"], 1))
-            outputs["masks"] = tf.sigmoid(logits) * tf.cast(found["valid"], tf.float32)[..., None, None]
+            outputs |= mask_branch.outputs(self, levels, found, inputs)
+        if self.keypoint_head is not None:
+            outputs |= keypoint_branch.outputs(self, levels, found, inputs)
+        if self.semantic_head is not None:
+            found = found | {key: outputs[key] for key in ("masks",) if key in outputs}
+            outputs |= panoptic_branch.outputs(self, bottom, levels, found, inputs)
         return outputs | {key: inputs[key] for key in ("image_ids", "original_sizes")}
+
+    def noise(self, inputs, count, stream, training):
+        """Numbers in [0, 1), float32 (B, count), by the run's seed, the step, the images' ids and a part's stream."""
+        step = self.step if training else 0
+        return random_uniform(2 * self.seed + stream, step, inputs["image_ids"], count)
+
+    def given_normalizers(self, **losses):
+        """Those of `normalizers` that were given, by the names of a loss function's arguments."""
+        return {name: self.normalizers[loss] for name, loss in losses.items() if loss in self.normalizers}
 
     def get_config(self):
         config = super().get_config()
         config |= {"rpn_beta": self.rpn_beta, "box_beta": self.box_beta, "normalizers": dict(self.normalizers)}
         config |= {part: keras.saving.serialize_keras_object(getattr(self, part)) for part in self.parts}
+        things = self.panoptic_categories
+        config["panoptic_categories"] = things and [dict(category) for category in things]
         return config

@@ -169,11 +169,11 @@ def test_sampling_depends_on_step_and_image_and_not_on_the_batch():
     model = tiny_panet()
     model.compile(optimizer=keras.optimizers.SGD(0.0))
     batch = complete_inputs(batch_of_boxes(batch=3))
-    together = model._noise(batch, 50, 0, True)
-    alone = model._noise({"image_ids": batch["image_ids"][1:2]}, 50, 0, True)
+    together = model.noise(batch, 50, 0, True)
+    alone = model.noise({"image_ids": batch["image_ids"][1:2]}, 50, 0, True)
     np.testing.assert_array_equal(together[1:2], alone)
     model.optimizer.iterations.assign(5)
-    assert (model._noise(batch, 50, 0, True).numpy() != together.numpy()).mean() > 0.9
+    assert (model.noise(batch, 50, 0, True).numpy() != together.numpy()).mean() > 0.9
 
 
 def test_an_image_alone_stands_for_its_canvas():

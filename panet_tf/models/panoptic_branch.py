@@ -1,0 +1,1 @@
+"""The part of `RCNN` that predicts panoptic outputs."""
