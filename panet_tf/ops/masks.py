@@ -75,9 +75,20 @@ def mask_targets(masks, frames, rois, indices, size, *, soft=False, samples=1, m
     return targets if soft else tf.cast(targets >= 0.5, tf.float32)
 
 
-def _pasting_matrix(low, high, pixels, cells):
-    """Weights (..., pixels, cells) by which one axis of a mask over [low, high] gives values at pixel centres."""
-    centres = tf.range(pixels, dtype=tf.float32) + 0.5
+def pasting_matrix(low, high, pixels, cells, first=0):
+    """One axis of pasting as a matrix; the mask in an image is `rows @ mask @ transpose(columns)`.
+
+    Args:
+        low: float32 (...,), where the mask's box begins along the axis, in pixels.
+        high: float32 (...,), where it ends.
+        pixels: int or scalar tensor, how many pixels are wanted.
+        cells: int, of the mask along the axis.
+        first: int or int32 scalar tensor, the first of those pixels. Defaults to 0.
+
+    Returns:
+        float32 (..., pixels, cells), weights that give the value at each pixel's centre, zero outside the box.
+    """
+    centres = tf.cast(first + tf.range(pixels), tf.float32) + 0.5
     scale = tf.math.divide_no_nan(float(cells), high - low)
     weights = _hat((centres - low[..., None]) * scale[..., None] - 0.5, cells)
     inside = (centres >= low[..., None]) & (centres <= high[..., None]) & (high > low)[..., None]
@@ -101,8 +112,8 @@ def paste_masks(masks, boxes, size):
     """
     masks = tf.cast(masks, tf.float32)
     y0, x0, y1, x1 = tf.unstack(tf.cast(boxes, tf.float32), axis=-1)
-    rows = _pasting_matrix(y0, y1, size[0], masks.shape[-2])
-    columns = _pasting_matrix(x0, x1, size[1], masks.shape[-1])
+    rows = pasting_matrix(y0, y1, size[0], masks.shape[-2])
+    columns = pasting_matrix(x0, x1, size[1], masks.shape[-1])
     return tf.matmul(tf.matmul(rows, masks), columns, transpose_b=True)
 
 
