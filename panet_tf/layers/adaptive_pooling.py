@@ -22,7 +22,7 @@ class AdaptivePooling(keras.layers.Layer):
         aligned: bool, whether coordinates are shifted by half a cell, as cells' centres are. Defaults to True; the
             weights of the authors' release want False.
         max_level: int, the coarsest level to pool from. Defaults to 5: level 6 serves proposals only.
-        inclusive: bool, whether regions end one pixel earlier at the bottom and right, as in the authors' release, whose
+        inclusive: bool, whether regions end one pixel earlier at the bottom and right, as in the release, whose
             boxes name the last pixel that they hold. Defaults to False.
 
     Call arguments:

@@ -21,9 +21,9 @@ class AnchorGenerator(keras.layers.Layer):
             RetinaNet has 3.
         offset: place of the anchor's centre in its cell, in cells. Defaults to 0.5, the middle; torchvision's and
             detectron2's weights want 0.
-        rounding: False; True or `"size"`: sides are rounded to whole pixels, as torchvision does; `"stride"`: those of a
-            square of one stride are, before they are scaled to the size, as Detectron and PANet's release do. Defaults
-            to False.
+        rounding: False; True or `"size"`: sides are rounded to whole pixels, as torchvision does; `"stride"`: sides of
+            anchors of one stride are, before they are scaled to the size, as Detectron and PANet's release do.
+            Defaults to False.
         stride: `"level"`, 2^n pixels from cell to cell; or `"ratio"`, the padded image's side // the level's, as
             torchvision has it, which is less where a level is ceil-sized. Defaults to `"level"`.
 
@@ -34,8 +34,8 @@ class AnchorGenerator(keras.layers.Layer):
     Output: dict of float32 (cells * `num_anchors`, 4), yxyx in network pixels, row by row, sizes before ratios.
 
     Raises:
-        ValueError: for an unknown stride or rounding, for sizes that do not fit each other or the levels, or if `"ratio"` is called
-            without the images' size.
+        ValueError: for an unknown stride or rounding, for sizes that do not fit each other or the levels, or if
+            `"ratio"` is called without the images' size.
 
     Example:
         >>> anchors = AnchorGenerator(sizes=(8, 16, 32, 64, 128))(levels)

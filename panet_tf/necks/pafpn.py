@@ -23,8 +23,8 @@ class PAFPN(keras.layers.Layer):
             biases and group norm.
         activation: name of a Keras activation after each convolution and norm, or `None`. Defaults to `"relu"`, the
             paper's; mmdetection has none, and the authors' release none without a norm.
-        refined: bool, whether the refined N_i feeds the next level, as in the paper. Defaults to True; in mmdetection the
-            sum does, before its convolution.
+        refined: bool, whether the refined N_i feeds the next level, as in the paper. Defaults to True; in mmdetection
+            the sum does, before its convolution.
         levels: names of the levels that the path climbs, fine to coarse. Others in the input are ignored. Defaults to
             P2 to P5.
 
