@@ -105,10 +105,10 @@ def test_tensors_outside_of_their_block_are_refused(lie, tmp_path):
         read_torch(tmp_path / "w.pth")
 
 
-def test_other_files_are_refused_with_what_to_do(tmp_path):
-    (tmp_path / "old.pth").write_bytes(pickle.dumps({"a": 1}))
-    with pytest.raises(ValueError, match="zip format.*torch.save"):
-        read_torch(tmp_path / "old.pth")
+def test_other_files_are_refused_with_the_reason(tmp_path):
+    (tmp_path / "other.pth").write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(ValueError, match="other.pth is neither of torch's zip format nor of its older one"):
+        read_torch(tmp_path / "other.pth")
     write_archive(tmp_path / "bomb.pth", pickle.dumps({}), compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(ValueError, match="compressed"):
         read_torch(tmp_path / "bomb.pth")
