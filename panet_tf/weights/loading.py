@@ -14,6 +14,11 @@ from panet_tf.weights.torchvision_detection import (
     predictor_mismatch,
     translate_torchvision,
 )
+from panet_tf.weights.torchvision_retinanet import (
+    is_torchvision_retinanet,
+    retinanet_mismatch,
+    translate_torchvision_retinanet,
+)
 
 
 @gin.register("load_weights", module="panet_tf")
@@ -21,9 +26,9 @@ def load(model, source, *, architecture=None, rename=None, group=None, verbose=T
     """Sets the weights of a model from a file, by name and shape; what does not fit is skipped and listed.
 
     So a detector for 3 categories starts from one for 80: its class-dependent layers keep their fresh values, and the
-    report says which those are. Files of torchvision's Faster and Mask R-CNN are recognised by their names and brought
-    to this package's order of box deltas, regions and classes; `panet_tf.models.torchvision_rcnn` makes the model that
-    behaves as they do.
+    report says which those are. Files of torchvision's Faster and Mask R-CNN and RetinaNet are recognised by their
+    names and brought to this package's order of box deltas, regions, anchors and classes;
+    `panet_tf.models.torchvision_rcnn` and `torchvision_retinanet` make the models that behave as they do.
 
     Args:
         model: built Keras model or layer.
@@ -65,16 +70,18 @@ def load(model, source, *, architecture=None, rename=None, group=None, verbose=T
 
 def _load_arrays(model, arrays, rename):
     if rename is None and hasattr(model, "rpn_head") and is_torchvision_detector(arrays):
-        return _load_torchvision(model, arrays)
+        return _load_torchvision(model, arrays, translate_torchvision, predictor_mismatch)
+    if rename is None and hasattr(model, "head") and is_torchvision_retinanet(arrays):
+        return _load_torchvision(model, arrays, translate_torchvision_retinanet, retinanet_mismatch)
     return _load_named(model, arrays, rename)
 
 
-def _load_torchvision(model, arrays):
+def _load_torchvision(model, arrays, translate, mismatch):
     """`_load_named` in torchvision's names and shapes."""
-    translated, origins = translate_torchvision(model, arrays)
+    translated, origins = translate(model, arrays)
     loaded, skipped, missing = _load_named(model, translated, None)
     skipped = [
-        (origins[name], arrays[origins[name]].shape, predictor_mismatch(model, origins[name], arrays) or reason)
+        (origins[name], arrays[origins[name]].shape, mismatch(model, origins[name], arrays) or reason)
         for name, _, reason in skipped
     ]
     return [origins[name] for name in loaded], skipped, missing

@@ -1,6 +1,7 @@
 """From torchvision's two-stage detectors to the parts of `RCNN`: names, and what else differs beside the layout.
 
-Source: torchvision, `models/detection/faster_rcnn.py` and `mask_rcnn.py` (`*_resnet50_fpn`, the first version).
+Source: torchvision, `models/detection/faster_rcnn.py`, `mask_rcnn.py` and `keypoint_rcnn.py` (`*_resnet50_fpn`, the first
+version).
 """
 
 import re
@@ -24,6 +25,10 @@ _NAMES = (
     (r"roi_heads\.mask_head\.(\d+)\.0", "mask_head", "conv{}.conv", 1),
     (r"roi_heads\.mask_predictor\.conv5_mask", "mask_head", "deconv", 0),
     (r"roi_heads\.mask_predictor\.mask_fcn_logits", "mask_head", "logits", 0),
+    (r"roi_heads\.keypoint_head\.0", "keypoint_head", "first.conv1.conv", 0),
+    # Convolutions stand at even places, between them activations.
+    *((rf"roi_heads\.keypoint_head\.{2 * i}", "keypoint_head", f"conv{i + 1}.conv", 0) for i in range(1, 8)),
+    (r"roi_heads\.keypoint_predictor\.kps_score_lowres", "keypoint_head", "logits", 0),
 )
 _CLASS_SCORES = "roi_heads.box_predictor.cls_score.bias"
 _PREDICTORS = ("roi_heads.box_predictor.", "roi_heads.mask_predictor.mask_fcn_logits.")
@@ -59,7 +64,7 @@ def translate_torchvision(model, arrays):
     """
     translated, origins = {}, {}
     for name, array in arrays.items():
-        target = _target(model, name)
+        target = target_name(model, name, _NAMES)
         origins[target] = name
         translated[target] = _reordered(name, array, arrays)
     return translated, origins
@@ -82,9 +87,19 @@ def predictor_mismatch(model, name, arrays):
     return None if there == here else f"it predicts {there} classes, the model has {here}"
 
 
-def _target(model, name):
+def target_name(model, name, names):
+    """The torch-like name of a model's weight for one of torchvision's names, or that name itself without a place.
+
+    Args:
+        model: built detector with the parts that `names` refers to.
+        name: str, torchvision's name of an array.
+        names: rows of (pattern of what stands before the variable's name, part, layer, offset of its number).
+
+    Returns:
+        str.
+    """
     prefix, _, leaf = name.rpartition(".")
-    for pattern, part, layer, offset in _NAMES:
+    for pattern, part, layer, offset in names:
         found = re.fullmatch(pattern, prefix)
         if found is None:
             continue
@@ -108,10 +123,10 @@ def _path(model, part):
 
 def _reordered(name, array, arrays):
     if name.startswith("rpn.head.bbox_pred."):
-        return _yxhw(array.reshape(-1, 4, *array.shape[1:])).reshape(array.shape)
+        return yxhw(array.reshape(-1, 4, *array.shape[1:])).reshape(array.shape)
     if name.startswith("roi_heads.box_predictor.bbox_pred."):
         of_classes = array.reshape(-1, 4, *array.shape[1:])
-        return _yxhw(of_classes[1:]).reshape(-1, *array.shape[1:])
+        return yxhw(of_classes[1:]).reshape(-1, *array.shape[1:])
     if name.startswith("roi_heads.mask_predictor.mask_fcn_logits."):
         return array[1:]
     if name == "roi_heads.box_head.fc6.weight" and array.shape[1] % _CELLS**2 == 0:
@@ -120,6 +135,6 @@ def _reordered(name, array, arrays):
     return array
 
 
-def _yxhw(deltas):
+def yxhw(deltas):
     """(n, 4, ...) from dx, dy, dw, dh to dy, dx, dh, dw."""
     return deltas[:, [1, 0, 3, 2]]

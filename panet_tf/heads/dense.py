@@ -1,0 +1,115 @@
+"""Head of a dense detector: class logits and box deltas of every anchor."""
+
+import math
+
+import gin
+import keras
+import tensorflow as tf
+
+from panet_tf.layers.conv_block import ConvBlock
+
+
+@gin.register(module="panet_tf")
+@keras.saving.register_keras_serializable("panet_tf")
+class DenseHead(keras.layers.Layer):
+    """RetinaNet's two subnets, one for classes and one for boxes, slid over all levels (Lin's thesis, section 5.4).
+
+    Both are a few 3x3 convolutions and a 3x3 prediction; they share their form and no weight. Each class of each anchor
+    is a yes-or-no question (no background class); boxes do not depend on the class.
+
+    Args:
+        num_classes: int, K, without background.
+        num_anchors: int, anchors a cell. Defaults to 9, three sizes of three shapes.
+        filters: int, channels of the convolutions. Defaults to 256.
+        num_convs: int, 3x3 convolutions of each subnet before its prediction. Defaults to 4.
+        norm: `None`, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"`, after each of them. Defaults to `None`.
+        prior: float, probability that every class of every anchor starts from, by the bias of the last layer: at 0.5
+            the hundred thousand backgrounds' loss would wreck the first steps (section 5.4.1). Defaults to 0.01.
+
+    Input: dict of levels fine to coarse, float (B, h, w, channels).
+    Output: dict of `"class_logits"`, a dict from level to float32 (B, h * w * num_anchors, K), and `"box_deltas"`, a
+        dict from level to float32 (B, h * w * num_anchors, 4): row by row, then column, then the anchors of a cell.
+        The last layers are float32 under any policy, because detections are ranked by them.
+
+    Raises:
+        ValueError: for an unknown norm, or a prior that is no probability.
+
+    Example:
+        >>> found = DenseHead(num_classes=80)(levels)
+        >>> found["class_logits"]["P3"].shape
+        TensorShape([2, 151200, 80])
+    """
+
+    def __init__(self, *, num_classes, num_anchors=9, filters=256, num_convs=4, norm=None, prior=0.01, **kwargs):
+        super().__init__(**kwargs)
+        if not 0.0 < prior < 1.0:
+            raise ValueError(f"prior must be a probability above 0 and below 1, received {prior}.")
+        self.num_classes = num_classes
+        self.num_anchors = num_anchors
+        self.filters = filters
+        self.num_convs = num_convs
+        self.norm = norm
+        self.prior = prior
+        self.class_convs = self._convs("class_conv")
+        self.box_convs = self._convs("box_conv")
+        self.class_logits = self._predictor(num_anchors * num_classes, "class_logits", math.log(prior / (1.0 - prior)))
+        self.box_deltas = self._predictor(4 * num_anchors, "box_deltas", 0.0)
+
+    def _convs(self, name):
+        return [
+            ConvBlock(
+                filters=self.filters,
+                norm=self.norm,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+                name=f"{name}{i + 1}",
+                dtype=self.dtype_policy,
+            )
+            for i in range(self.num_convs)
+        ]
+
+    def _predictor(self, channels, name, bias):
+        return keras.layers.Conv2D(
+            channels,
+            3,
+            padding="same",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            bias_initializer=keras.initializers.Constant(bias),
+            name=name,
+            dtype="float32",
+        )
+
+    def build(self, input_shape):
+        for convs, predictor in ((self.class_convs, self.class_logits), (self.box_convs, self.box_deltas)):
+            channels = next(iter(input_shape.values()))[-1]
+            for layer in (*convs, predictor):
+                if not layer.built:
+                    layer.build((None, None, None, channels))
+                channels = self.filters
+
+    def call(self, levels, training=None):
+        class_logits, box_deltas = {}, {}
+        for name, features in levels.items():
+            of_class = of_box = features
+            for class_conv, box_conv in zip(self.class_convs, self.box_convs):
+                of_class, of_box = class_conv(of_class, training=training), box_conv(of_box, training=training)
+            class_logits[name] = self._flat(self.class_logits(of_class), self.num_classes)
+            box_deltas[name] = self._flat(self.box_deltas(of_box), 4)
+        return {"class_logits": class_logits, "box_deltas": box_deltas}
+
+    def _flat(self, x, last):
+        """(B, h, w, A * n) to (B, h * w * A, n), static where the size is known."""
+        cells = x.shape[1:3]
+        anchors = -1 if None in cells else math.prod(cells) * self.num_anchors
+        batch = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+        return tf.reshape(x, (batch, anchors, last))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "num_anchors": self.num_anchors,
+            "filters": self.filters,
+            "num_convs": self.num_convs,
+            "norm": self.norm,
+            "prior": self.prior,
+        }
