@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from panet_tf.data.mask_grids import GRID_SIZE
 from panet_tf.data.pad import STRIDE
+from panet_tf.data.panoptic_targets import no_panoptic_targets
 
 
 def check_canvases(canvases):
@@ -76,13 +77,14 @@ def pad_to_canvas(image, canvas):
     return tf.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)])
 
 
-def padding_example(canvas, slots, num_keypoints=None):
+def padding_example(canvas, slots, num_keypoints=None, panoptic=False):
     """What fills a place without an image: zeros all over the canvas, no instances, and the id -1.
 
     Args:
         canvas: int32 tensor (2,), height and width.
         slots: int, annotation slots.
         num_keypoints: None or int: without or with `keypoints`.
+        panoptic: bool, with `semantic` and `panoptic`. Defaults to False.
 
     Returns:
         Dict of tensors, the keys of a batch.
@@ -102,4 +104,4 @@ def padding_example(canvas, slots, num_keypoints=None):
     }
     if num_keypoints is not None:
         example["keypoints"] = tf.zeros((slots, num_keypoints, 3))
-    return example
+    return {**example, **no_panoptic_targets(canvas)} if panoptic else example

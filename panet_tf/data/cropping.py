@@ -14,12 +14,14 @@ def crop_sample(sample, window, min_visible=0.1):
 
     Args:
         sample: dict with `image` (h, w, 3), `boxes` (n, 4), `masks` (n, M, M), `classes`, `is_crowd`, optional
-            `keypoints` (n, J, 3), and `offset` float32 (2,), where the image lies in the original one.
+            `keypoints` (n, J, 3), `segments` (n,) and `panoptic` (h, w, 1), and `offset` float32 (2,), where the image
+            lies in the original one.
         window: int32 (4,): top, left, height, width, inside the image.
         min_visible: share of an instance that must show for it to stay. Crowds stay whatever shows. Defaults to 0.1.
 
     Returns:
-        A new dict; `offset` has moved by the window's corner. Keypoints outside the window become (0, 0, 0).
+        A new dict; `offset` has moved by the window's corner. Keypoints outside the window become (0, 0, 0). The
+        segment map keeps the pixels of instances that were dropped: no slot will have their numbers.
     """
     top, left, height, width = tf.unstack(window)
     image = sample["image"][top : top + height, left : left + width]
@@ -28,7 +30,7 @@ def crop_sample(sample, window, min_visible=0.1):
     frames = sample["boxes"] - tf.tile(corner, (2,))
     boxes = tf.clip_by_value(frames, 0.0, limits)
     touched = tf.cast(tf.where(_area(boxes) > 0.0)[:, 0], tf.int32)
-    instances = {key: sample[key] for key in ("masks", "classes", "is_crowd", "keypoints") if key in sample}
+    instances = {key: sample[key] for key in ("masks", "classes", "is_crowd", "segments", "keypoints") if key in sample}
     instances = {key: tf.gather(value, touched) for key, value in instances.items()}
     frames, boxes = tf.gather(frames, touched), tf.gather(boxes, touched)
 
@@ -47,6 +49,8 @@ def crop_sample(sample, window, min_visible=0.1):
     keep = tf.logical_or(shown >= min_visible, tf.logical_and(instances["is_crowd"], shown > 0.0))
     keep = tf.cast(tf.where(tf.logical_and(_area(boxes) > 0.0, keep))[:, 0], tf.int32)
     kept = {key: tf.gather(value, keep) for key, value in {**instances, "boxes": boxes}.items()}
+    if "panoptic" in sample:
+        kept["panoptic"] = sample["panoptic"][top : top + height, left : left + width]
     return {**sample, **kept, "image": image, "offset": sample["offset"] + corner}
 
 

@@ -16,9 +16,11 @@ from panet_tf.data.batching import (
 )
 from panet_tf.data.cropping import crop_sample
 from panet_tf.data.host_calls import host_call
+from panet_tf.data.panoptic_targets import STRIDE, panoptic_targets
 from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.data.raw_samples import blank, checked, to_sample
 from panet_tf.data.resizing import choose_canvas, plan_window, resize_sample, resize_scale, rounded
+from panet_tf.ops.semantic_classes import semantic_classes
 
 PREFETCHED_BATCHES = 2  # A batch of 16 images of 800 x 1344 is 200 MB, so tf.data does not choose this number.
 
@@ -32,7 +34,8 @@ class DetectionData:
       `num_examples`: int;
       `image_sizes`: int array (num_examples, 2), height and width of each image;
       `num_objects`: int array (num_examples,), annotations that are not crowds;
-      `sample(index)`: int64 scalar tensor -> one raw sample (see `raw_samples`), called inside the graph.
+      `sample(index)`: int64 scalar tensor -> one raw sample (see `raw_samples`), called inside the graph;
+      `panoptic_categories`, of panoptic data: tuple of dicts, things and stuff.
     An image that cannot be read has the id -1 and becomes a padding image. A source that cannot be read at random
     places may have `samples(shuffle_seed)` instead, a `tf.data.Dataset` of raw samples; resuming such a source reads
     again what was seen.
@@ -70,6 +73,8 @@ class DetectionData:
         mean: three numbers subtracted from R, G, B in 0..255. Defaults to ImageNet's.
         std: three numbers that divide the result. Defaults to ImageNet's.
         antialias: bool, low-pass before shrinking. Defaults to False, as torchvision and detectron2 train.
+        semantic_context: None, or `"all"`, `"stuff_ignore"` or `"stuff_plus_thing"`: batches have panoptic targets too,
+            semantic classes being numbered as in `ops.semantic_classes`. Defaults to None.
         seed: int. Defaults to 0.
 
     Raises:
@@ -100,6 +105,7 @@ class DetectionData:
         mean=(123.675, 116.28, 103.53),
         std=(58.395, 57.12, 57.375),
         antialias=False,
+        semantic_context=None,
         seed=0,
     ):
         self.source, self.training, self.augment, self.seed = source, training, tuple(augment), int(seed)
@@ -111,7 +117,10 @@ class DetectionData:
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         self.dropped_instances = 0
         self._random_access = hasattr(source, "sample")
+        self.semantic_context = semantic_context
         self._check()
+        if semantic_context is not None:
+            self._semantic_of_category = semantic_classes(self.panoptic_categories, semantic_context).of_category
         self._indices = np.arange(source.num_examples)
         if drop_empty and self._random_access:
             self._indices = np.flatnonzero(np.asarray(source.num_objects) > 0)
@@ -140,6 +149,11 @@ class DetectionData:
             raise ValueError(f"`seed` must be an integer from 0 to 2**31 - 1, received {self.seed}.")
         if min(self.std) <= 0:
             raise ValueError(f"`std` must be positive, received {self.std}.")
+        if self.semantic_context is not None and self.panoptic_categories is None:
+            raise ValueError(
+                "`semantic_context` needs a source of panoptic data, with `panoptic_categories`, received "
+                f"{self.semantic_context!r} and {type(self.source).__name__}."
+            )
         if self.scale_jitter is not None and not 0 < self.scale_jitter[0] <= self.scale_jitter[1]:
             raise ValueError(f"`scale_jitter` must be a range of positive factors, received {self.scale_jitter}.")
         if not self.training and (self.augment or self.scale_jitter or len(self.short_sides) > 1):
@@ -152,6 +166,11 @@ class DetectionData:
     def categories(self):
         """The source's categories."""
         return self.source.categories
+
+    @property
+    def panoptic_categories(self):
+        """The source's categories of things and stuff; None without."""
+        return getattr(self.source, "panoptic_categories", None)
 
     @property
     def preprocessing(self):
@@ -187,14 +206,15 @@ class DetectionData:
         Returns:
             `tf.data.Dataset` of dicts: `images` float32 (B, H, W, 3), `image_sizes`, `original_sizes`, `scales`,
             `offsets` float32 (B, 2), `image_ids` int64 (B,), `boxes` float32 (B, N, 4), `classes` int32 (B, N),
-            `is_crowd` bool (B, N), `masks` uint8 (B, N, 112, 112), and `keypoints` float32 (B, N, J, 3) where the
-            source has them.
+            `is_crowd` bool (B, N), `masks` uint8 (B, N, 112, 112), `keypoints` float32 (B, N, J, 3) where the source
+            has them, and with `semantic_context` `semantic` int32 (B, H/4, W/4), 255 being ignored, and `panoptic`
+            int32 (B, H/4, W/4), slot + 1 of the instance that shows (crowds too have their slots' numbers), 0 for none.
         """
         several = len(self.canvases) > 1
         skipped = step * self.batch_size
         if self._random_access:
             first = 0 if several or not self.training else skipped
-            probe = tf.data.Dataset.range(1).map(lambda index: checked(self.source.sample(index)))
+            probe = tf.data.Dataset.range(1).map(lambda index: self._checked(self.source.sample(index)))
             self._sample_spec = probe.element_spec
             records = self._records(first)
         else:
@@ -254,12 +274,15 @@ class DetectionData:
                     "epoch": epoch,
                     "identity": tf.cast(sample["image_id"], tf.int64),
                     "size": tf.cast(tf.shape(sample["image"])[:2], tf.float32),
-                    "sample": checked(sample),
+                    "sample": self._checked(sample),
                 }
             )
 
         epochs = tf.data.Dataset.range(np.iinfo(np.int64).max if self.training else 1)
         return epochs.flat_map(epoch_records)
+
+    def _checked(self, raw):
+        return checked(raw, panoptic=self.semantic_context is not None)
 
     def _key(self, record, purpose):
         key = tf.random.fold_in((self.seed, purpose), record["epoch"])
@@ -295,7 +318,7 @@ class DetectionData:
         if self._random_access:
             sample = tf.cond(
                 identity >= 0,
-                lambda: checked(self.source.sample(identity)),
+                lambda: self._checked(self.source.sample(identity)),
                 lambda: tf.nest.map_structure(blank, self._sample_spec),
             )
         else:
@@ -306,10 +329,12 @@ class DetectionData:
         example = tf.cond(
             usable,
             lambda: self._shown(record, sample, canvas),
-            lambda: padding_example(canvas, self.max_instances, num_keypoints),
+            lambda: padding_example(canvas, self.max_instances, num_keypoints, self.semantic_context is not None),
         )
         sides = self.canvases[0] if len(self.canvases) == 1 else (None, None)
         example["images"] = tf.ensure_shape(example["images"], (*sides, 3))
+        for key in ("semantic", "panoptic") if self.semantic_context is not None else ():
+            example[key] = tf.ensure_shape(example[key], [side and side // STRIDE for side in sides])
         return example
 
     def _shown(self, record, raw, canvas):
@@ -325,9 +350,17 @@ class DetectionData:
             sample = crop_sample(sample, window, self.min_visible)
         sample = resize_sample(sample, shown_size, self.antialias)
         image = (sample["image"] - self.mean) / self.std
-        instances = {
-            key: sample[key] for key in ("boxes", "classes", "is_crowd", "masks", "keypoints") if key in sample
-        }
+        names = ("boxes", "classes", "is_crowd", "masks", "keypoints", "segments")
+        instances = self._slots({key: sample[key] for key in names if key in sample}, self._key(record, 3))
+        if self.semantic_context is not None:
+            category = tf.concat([[0], raw["segments"]["category"]], axis=0)
+            instances |= panoptic_targets(
+                sample["panoptic"],
+                shown_size,
+                canvas,
+                segment_labels=tf.gather(self._semantic_of_category, category),
+                slot_segments=instances.pop("segments"),
+            )
         return {
             "images": pad_to_canvas(image, canvas),
             "image_sizes": tf.cast(shown_size, tf.float32),
@@ -335,7 +368,7 @@ class DetectionData:
             "scales": sample["scale"],
             "offsets": sample["offset"],
             "image_ids": raw["image_id"],
-            **self._slots(instances, self._key(record, 3)),
+            **instances,
         }
 
     def _slots(self, instances, key):

@@ -1,9 +1,9 @@
-"""Mirrors of a sample: image, boxes, mask grids and keypoints together.
+"""Mirrors of a sample: image, boxes, mask grids, keypoints and segment map together.
 
 A sample in the pipeline is a flat dict: `image` (h, w, 3), `boxes` float32 (n, 4) yxyx in pixels of that image,
 `masks` uint8 (n, M, M) over the boxes, `keypoints` float32 (n, J, 3) of (y, x, visibility) where the data set has
-them, and what stays as it is (`classes`, `is_crowd`, ...). Pixel j of a row covers [j, j + 1), so a mirror takes x to
-width - x.
+them, `panoptic` (h, w, 1) where it has a segment map, and what stays as it is (`classes`, `is_crowd`, `segments`, ...).
+Pixel j of a row covers [j, j + 1), so a mirror takes x to width - x.
 """
 
 import tensorflow as tf
@@ -32,7 +32,7 @@ def flip_left_right(sample, swaps=None):
     if "keypoints" in sample:
         y, x, visibility = tf.unstack(sample["keypoints"], axis=-1)
         flipped["keypoints"] = _renamed(_where_labelled(y, width - x, visibility), swaps)
-    return flipped
+    return _with_map(flipped, tf.reverse, axis=(1,))
 
 
 def flip_up_down(sample, swaps=None):
@@ -48,7 +48,7 @@ def flip_up_down(sample, swaps=None):
     if "keypoints" in sample:
         y, x, visibility = tf.unstack(sample["keypoints"], axis=-1)
         flipped["keypoints"] = _renamed(_where_labelled(height - y, x, visibility), swaps)
-    return flipped
+    return _with_map(flipped, tf.reverse, axis=(0,))
 
 
 def transpose(sample):
@@ -61,7 +61,11 @@ def transpose(sample):
     }
     if "keypoints" in sample:
         flipped["keypoints"] = tf.gather(sample["keypoints"], (1, 0, 2), axis=-1)
-    return flipped
+    return _with_map(flipped, tf.transpose, perm=(1, 0, 2))
+
+
+def _with_map(sample, flip, **how):
+    return {**sample, "panoptic": flip(sample["panoptic"], **how)} if "panoptic" in sample else sample
 
 
 def _where_labelled(y, x, visibility):

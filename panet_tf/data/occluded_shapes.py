@@ -22,8 +22,11 @@ class OccludedShapes(tfds.core.GeneratorBasedBuilder):
         >>> train = tfds.load("occluded_shapes", split="train")
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Eight things, four textures of ground."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {
+        "2.0.0": "One map of all segments, and their categories, in place of two maps.",
+        "1.0.0": "Eight things, four textures of ground.",
+    }
 
     def _info(self):
         points = len(shape_drawing.KEYPOINTS)
@@ -41,7 +44,7 @@ class OccludedShapes(tfds.core.GeneratorBasedBuilder):
                     "image_id": tensor((), np.int64),
                     "file_name": tfds.features.Text(),
                     "panoptic": tfds.features.Image(shape=(None, None, 1), dtype=np.uint16),
-                    "semantic": tfds.features.Image(shape=(None, None, 1)),
+                    "segments": {"category": tensor((None,), np.int32)},
                     "objects": {
                         "id": tensor((None,), np.int64),
                         "box": tensor((None, 4), np.float32),
@@ -51,6 +54,7 @@ class OccludedShapes(tfds.core.GeneratorBasedBuilder):
                         "mask": tensor(grid, np.uint8, encoding="zlib"),
                         "visible_mask": tensor(grid, np.uint8, encoding="zlib"),
                         "depth": tensor((None,), np.int32),
+                        "segment": tensor((None,), np.int32),
                         "keypoints": tensor((None, points, 3), np.float32),
                         "segmentation": tensor((None,), np.object_),
                     },

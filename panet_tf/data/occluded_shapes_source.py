@@ -11,8 +11,11 @@ from pycocotools import mask as rle
 from panet_tf.data import shape_drawing
 from panet_tf.data.host_calls import host_call
 from panet_tf.data.mask_grids import GRID_SIZE, pack_masks, sample_mask
+from panet_tf.data.panoptic_ground_truth import PanopticGroundTruth
 
 MAX_INSTANCES = 1000  # Annotation ids are image * 1000 + number.
+# Shapes that can carry a small one: the radius, as a share of their own, of a disc around the centre that they contain.
+_CORE = {"square": 0.8, "disc": 1.0, "triangle": 0.45}
 
 
 @gin.register(module="panet_tf")
@@ -32,32 +35,42 @@ class OccludedShapesSource:
         instances: (least, most) shapes of an image. Defaults to (3, 10).
         overlap: share of shapes that are thrown onto another; the rest look for a free place. Defaults to 0.5.
         exceptions: share of shapes at a random depth. Defaults to 0.1.
+        small_on_top: share of shapes that are placed, small, wholly inside another one whose category habitually lies
+            lower, as a tie lies on a person: whoever keeps the large one first loses them. Defaults to 0.
         seed: int. Data sets of different seeds share no image. Defaults to 0.
 
-    Raw samples hold, beside what every source gives, `objects/visible_mask` uint8 (n, 112, 14), what shows of each
-    instance sampled over its amodal box, `objects/depth` int32 (n,), 0 being the nearest, and two maps of what shows,
-    to be saved as PNG: `panoptic` uint16 (h, w, 1), position of the instance + 1, 0 on stuff; `semantic` uint8 (h, w,
-    1), class 1..8 of things, 8 + number of stuff.
+    Raw samples hold, beside what every source of panoptic data gives (the map `panoptic` is of what shows; its segments
+    are the instances in their order, then the stuff), `objects/visible_mask` uint8 (n, 112, 14), what shows of each
+    instance sampled over its amodal box, and `objects/depth` int32 (n,), 0 being the nearest.
 
     Example:
         >>> sample = OccludedShapesSource(image_size=(240, 320), seed=1).draw(7)
     """
 
     def __init__(
-        self, *, num_examples=1000, image_size=(256, 256), instances=(3, 10), overlap=0.5, exceptions=0.1, seed=0
+        self,
+        *,
+        num_examples=1000,
+        image_size=(256, 256),
+        instances=(3, 10),
+        overlap=0.5,
+        exceptions=0.1,
+        small_on_top=0.0,
+        seed=0,
     ):
         sizes = image_size if np.ndim(image_size) == 2 else (image_size,)
         if any(len(size) != 2 or min(size) < 16 for size in sizes):
             raise ValueError(f"`image_size` must be a height and a width of at least 16 pixels, received {image_size}.")
         if not 0 <= instances[0] <= instances[1] < MAX_INSTANCES:
             raise ValueError(f"`instances` must be a range within 0..{MAX_INSTANCES - 1}, received {instances}.")
-        for name, share in (("overlap", overlap), ("exceptions", exceptions)):
+        for name, share in (("overlap", overlap), ("exceptions", exceptions), ("small_on_top", small_on_top)):
             if not 0.0 <= share <= 1.0:
                 raise ValueError(f"`{name}` must be a share between 0 and 1, received {share}.")
         if num_examples < 1:
             raise ValueError(f"`num_examples` must be at least 1, received {num_examples}.")
         self.num_examples, self.seed = int(num_examples), int(seed)
         self.instances, self.overlap, self.exceptions = tuple(instances), overlap, exceptions
+        self.small_on_top = small_on_top
         sizes = np.array([tuple(size) for size in sizes], np.int32)
         self.image_sizes = sizes[np.arange(self.num_examples) % len(sizes)]
 
@@ -78,6 +91,11 @@ class OccludedShapesSource:
             {"id": number, "name": name, "supercategory": "ground", "isthing": 0}
             for number, name in enumerate(shape_drawing.STUFF, start=first)
         )
+
+    @property
+    def panoptic_categories(self):
+        """Thing categories, then stuff categories."""
+        return (*self.categories, *self.stuff_categories)
 
     @functools.cached_property
     def num_objects(self):
@@ -117,6 +135,7 @@ class OccludedShapesSource:
             "mask": tf.TensorSpec((None, GRID_SIZE, GRID_SIZE // 8), tf.uint8),
             "visible_mask": tf.TensorSpec((None, GRID_SIZE, GRID_SIZE // 8), tf.uint8),
             "depth": tf.TensorSpec((None,), tf.int32),
+            "segment": tf.TensorSpec((None,), tf.int32),
             "keypoints": tf.TensorSpec((None, points, 3), tf.float32),
             "segmentation": tf.TensorSpec((None,), tf.string),
         }
@@ -125,7 +144,7 @@ class OccludedShapesSource:
             "image_id": tf.TensorSpec((), tf.int64),
             "file_name": tf.TensorSpec((), tf.string),
             "panoptic": tf.TensorSpec((None, None, 1), tf.uint16),
-            "semantic": tf.TensorSpec((None, None, 1), tf.uint8),
+            "segments": {"category": tf.TensorSpec((None,), tf.int32)},
             "objects": objects,
         }
 
@@ -145,7 +164,6 @@ class OccludedShapesSource:
         image += 4.0 * rng.standard_normal((height, width, 1), np.float32)
 
         names = list(shape_drawing.SHAPES)
-        semantic = (len(names) + stuff).astype(np.uint8)
         panoptic = np.zeros((height, width), np.uint16)
         objects = []
         # Annotations come in the order of the layout's random labels, so that their order tells nothing about depth.
@@ -156,13 +174,14 @@ class OccludedShapesSource:
                 continue
             label = names.index(shape) + 1
             panoptic[shown] = len(objects) + 1
-            semantic[shown] = label
             objects.append(
                 self._annotation(index, len(objects), label, mask, shown, nearest, number + 1, shapes[number])
             )
+        categories = [annotation["class"] for annotation in objects]
         # Where a dropped instance shows a little, no stuff shows: it becomes part of nothing that is labelled.
-        hidden = (nearest > 0) & (panoptic == 0)
-        semantic[hidden] = 255
+        for label in np.unique(stuff[nearest == 0]):
+            categories.append(len(names) + label)
+            panoptic[(stuff == label) & (nearest == 0)] = len(categories)
         fronts = np.argsort(np.argsort([-annotation["depth"] for annotation in objects]))
         for annotation, front in zip(objects, fronts):
             annotation["depth"] = front
@@ -171,7 +190,7 @@ class OccludedShapesSource:
             "image_id": np.int64(index),
             "file_name": np.bytes_(f"{index:012d}.png"),
             "panoptic": panoptic[..., None],
-            "semantic": semantic[..., None],
+            "segments": {"category": np.array(categories, np.int32)},
             "objects": self._stacked(objects),
         }
 
@@ -183,7 +202,14 @@ class OccludedShapesSource:
             layer = int(rng.integers(len(names)))
             look = shape_drawing.SHAPES[names[layer]]
             radius = max(3.0, side * np.exp(rng.uniform(*np.log(look["radius"]))))
-            if placed and rng.uniform() < self.overlap:
+            hosts = self._hosts(rng, placed, layer, side)  # draws nothing where `small_on_top` is 0
+            if hosts:
+                _, _, (host, other, other_radius, _) = hosts[rng.integers(len(hosts))]
+                reach = other_radius * _CORE[host]
+                radius = min(radius, 0.6 * reach)
+                turn, far = rng.uniform(0, 2 * np.pi), (reach - radius) * math.sqrt(rng.uniform())
+                centre = np.array(other) + far * np.array([math.sin(turn), math.cos(turn)])
+            elif placed and rng.uniform() < self.overlap:
                 _, _, (_, other, other_radius, _) = placed[rng.integers(len(placed))]
                 centre = np.array(other) + rng.uniform(-0.7, 0.7, 2) * (other_radius + 0.5 * radius)
             else:
@@ -202,6 +228,14 @@ class OccludedShapesSource:
             level = layer if rng.uniform() >= self.exceptions else rng.uniform(-1, len(names))
             placed.append((level, rng.uniform(), (names[layer], tuple(centre.tolist()), float(radius), tilt)))
         return [shape for _, _, shape in sorted(placed, key=lambda item: item[:2])]
+
+    def _hosts(self, rng, placed, layer, side):
+        """Those placed on which a shape of a layer is to lie, small and whole; none for the shapes left to chance."""
+        if not self.small_on_top or rng.uniform() >= self.small_on_top:
+            return []
+        names = list(shape_drawing.SHAPES)
+        lower = [item for item in placed if item[2][0] in _CORE and names.index(item[2][0]) < layer]
+        return [item for item in lower if 0.6 * item[2][2] * _CORE[item[2][0]] >= max(3.0, 0.03 * side)]
 
     def _annotation(self, index, position, label, mask, shown, nearest, number, shape):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -223,6 +257,7 @@ class OccludedShapesSource:
             "mask": pack_masks(sample_mask(mask, box)),
             "visible_mask": pack_masks(sample_mask(shown, box)),
             "depth": number,
+            "segment": position + 1,
             "keypoints": keypoints,
             "segmentation": rle.encode(np.asfortranarray(mask, np.uint8))["counts"],
         }
@@ -234,6 +269,17 @@ class OccludedShapesSource:
             shape = (len(annotations), *spec.shape[1:])
             stacked[name] = np.array([annotation[name] for annotation in annotations], dtype).reshape(shape)
         return stacked
+
+    def panoptic_ground_truth(self):
+        """`PanopticGroundTruth` of what shows; segments' ids are their numbers. Draws an image when it is asked for."""
+
+        def read(index):
+            sample = self.draw(index)
+            categories = sample["segments"]["category"]
+            ids = np.arange(1, len(categories) + 1)
+            return sample["panoptic"][..., 0], ids, categories, np.zeros(len(ids), bool)
+
+        return PanopticGroundTruth(categories=self.panoptic_categories, image_ids=range(self.num_examples), read=read)
 
     def coco_ground_truth(self):
         """All annotations as a COCO dict (`images`, `annotations` with RLE, `categories`). Draws every image, once."""

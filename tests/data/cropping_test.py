@@ -45,8 +45,8 @@ def test_a_crop_agrees_with_a_crop_of_full_masks(seed):
         assert (label in found) == (share >= 0.2)
         if label in found:
             box, grid = found[label]
-            # A cell of the grid is at most a pixel here (radius up to 50).
-            np.testing.assert_allclose(box, tight_box(rest), atol=1.0)
+            # A cell of the grid is at most a pixel here (radius up to 50), and its edges need not be pixels' edges.
+            np.testing.assert_allclose(box, tight_box(rest), atol=1.5)
             # A pixel wide rim of what is left may go either way.
             assert iou(paste(grid, box, *cut), rest) > 1 - 4 / np.sqrt(rest.sum())
 

@@ -27,6 +27,9 @@ def test_annotations_agree_with_one_another(size):
     for index in range(6):
         sample = source.draw(index)
         objects, panoptic = sample["objects"], sample["panoptic"][..., 0]
+        categories = sample["segments"]["category"]
+        np.testing.assert_array_equal(categories[: len(objects["class"])], objects["class"])
+        np.testing.assert_array_equal(objects["segment"], np.arange(1, len(objects["class"]) + 1))
         assert sample["image"].shape == (*size, 3) and sample["image"].dtype == np.uint8
         for position, mask in enumerate(masks_of(sample)):
             box = objects["box"][position]
@@ -37,13 +40,13 @@ def test_annotations_agree_with_one_another(size):
             for name, truth in (("mask", mask > 0), ("visible_mask", shown)):
                 grid = np.unpackbits(objects[name][position], axis=-1)
                 assert iou(paste(grid, box, *size), truth) > 0.97
-            assert (sample["semantic"][..., 0][shown] == objects["class"][position]).all()
             for y, x, visibility in objects["keypoints"][position]:
                 if visibility:
                     assert mask[int(y), int(x)]
                     assert (visibility == 2) == shown[int(y), int(x)]
-        ground = sample["semantic"][..., 0][panoptic == 0]
-        assert np.isin(ground, [9, 10, 11, 12, 255]).all()
+        ground = categories[len(objects["class"]) :]
+        assert len(set(ground)) == len(ground) and np.isin(ground, [9, 10, 11, 12]).all()
+        assert panoptic.max() <= len(categories) and (panoptic == 0).mean() < 0.03  # void: what is left out
 
 
 def test_depth_decides_what_shows():
@@ -81,11 +84,45 @@ def test_overlap_is_as_asked_for():
     def hidden_share(overlap):
         source = OccludedShapesSource(num_examples=30, image_size=(96, 96), overlap=overlap)
         samples = [source.draw(index) for index in range(30)]
-        shown = sum((sample["panoptic"] > 0).sum() for sample in samples)
+        shown = sum(np.isin(sample["panoptic"], sample["objects"]["segment"]).sum() for sample in samples)
         return 1 - shown / sum(sample["objects"]["area"].sum() for sample in samples)
 
     none, some, much = (hidden_share(overlap) for overlap in (0.0, 0.5, 1.0))
     assert none < 0.02 < some < much
+
+
+def test_small_shapes_lie_on_large_ones_as_asked_for():
+    """Small ones that lie wholly on a larger one, nearer: lost by who keeps the larger one first."""
+
+    def per_image(small_on_top):
+        source = OccludedShapesSource(num_examples=30, image_size=(96, 96), overlap=0.2, small_on_top=small_on_top)
+        count = overlapping = 0
+        for index in range(30):
+            sample = source.draw(index)
+            masks = np.array(masks_of(sample)).reshape(-1, 96 * 96).astype(np.int64)
+            common, areas, depth = masks @ masks.T, masks.sum(1), sample["objects"]["depth"]
+            on = (common > 0.9 * areas[:, None]) & (areas[:, None] < 0.5 * areas) & (depth[:, None] < depth)
+            count += on.sum()
+            overlapping += (masks.sum(0) > 1).any()
+        return count / 30, overlapping / 30
+
+    (few, _), (many, overlapping) = per_image(0.0), per_image(0.7)
+    assert few < 0.7 and many > 1.8 and overlapping > 0.8
+
+
+def test_the_panoptic_truth_is_what_shows():
+    source = OccludedShapesSource(num_examples=2, image_size=(48, 64))
+    truth, sample = source.panoptic_ground_truth(), source.draw(1)
+    assert truth.categories == source.panoptic_categories and truth.image_ids == [0, 1]
+    ids, segments = truth.ground_truth(1)
+    np.testing.assert_array_equal(ids, sample["panoptic"][..., 0])
+    assert [s["category_id"] for s in segments] == sample["segments"]["category"].tolist()
+    for segment in segments:
+        shown = ids == segment["id"]
+        top, left, bottom, right = tight_box(shown)
+        assert segment["area"] == shown.sum() and segment["bbox"] == [left, top, right - left, bottom - top]
+    with pytest.raises(ValueError, match="received 7"):
+        truth.ground_truth(7)
 
 
 def test_every_category_occurs_and_scales_vary():
@@ -121,7 +158,8 @@ def test_images_without_shapes():
     source = OccludedShapesSource(num_examples=12, image_size=(32, 32), instances=(0, 1))
     assert set(source.num_objects) == {0, 1}
     empty = source.draw(int(np.argmin(source.num_objects)))
-    assert empty["objects"]["mask"].shape == (0, 112, 14) and not empty["panoptic"].any()
+    assert empty["objects"]["mask"].shape == (0, 112, 14) and empty["panoptic"].all()
+    assert (empty["segments"]["category"] > 8).all()
 
 
 def test_the_ground_truth_is_coco():
@@ -158,6 +196,7 @@ def test_the_ground_truth_is_coco():
         {"instances": (0, 1000)},
         {"overlap": 1.5},
         {"exceptions": -0.1},
+        {"small_on_top": 2.0},
         {"num_examples": 0},
     ],
 )
