@@ -4,6 +4,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from panet_tf.layers.grouped_conv import GroupedConv
 from panet_tf.layers.norms import check_norm, make_norm
 
 
@@ -67,9 +68,9 @@ class ConvBlock(keras.layers.Layer):
         self.padding = tuple(d * (k // 2) for k, d in zip(self.kernel_size, self.dilation_rate))
         # At stride 1 TensorFlow's own padding is symmetric, and spares a copy of the input.
         self.pads = self.strides != (1, 1) and self.padding != (0, 0)
-        self.conv = keras.layers.Conv2D(
-            filters,
-            self.kernel_size,
+        self.conv = GroupedConv(
+            filters=filters,
+            kernel_size=self.kernel_size,
             strides=self.strides,
             dilation_rate=self.dilation_rate,
             groups=groups,
