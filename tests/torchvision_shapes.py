@@ -2,7 +2,16 @@
 
 
 def torchvision_shapes(
-    num_classes, *, blocks=(3, 4, 6, 3), width=64, filters=256, units=1024, anchors=3, masks=True, bottleneck=True
+    num_classes,
+    *,
+    blocks=(3, 4, 6, 3),
+    width=64,
+    filters=256,
+    units=1024,
+    anchors=3,
+    masks=True,
+    keypoints=None,
+    bottleneck=True,
 ):
     """State dict of `maskrcnn_resnet50_fpn` (0.28 names, without `num_batches_tracked`), or of one like it.
 
@@ -13,6 +22,7 @@ def torchvision_shapes(
         filters, units: channels of the pyramid, units of the box head.
         anchors: anchors a cell.
         masks: Mask R-CNN or Faster R-CNN.
+        keypoints: `None`, or for Keypoint R-CNN their number and the channels of their head.
         bottleneck: bottleneck blocks (ResNet-50) or basic ones (ResNet-18).
 
     Returns:
@@ -57,4 +67,9 @@ def torchvision_shapes(
             with_bias(f"roi_heads.mask_head.{i}.0", (filters, filters, 3, 3))
         with_bias("roi_heads.mask_predictor.conv5_mask", (filters, filters, 2, 2))
         with_bias("roi_heads.mask_predictor.mask_fcn_logits", (num_classes, filters, 1, 1))
+    if keypoints:
+        number, channels = keypoints
+        for i in range(8):
+            with_bias(f"roi_heads.keypoint_head.{2 * i}", (channels, filters if i == 0 else channels, 3, 3))
+        with_bias("roi_heads.keypoint_predictor.kps_score_lowres", (channels, number, 4, 4), out=number)
     return shapes

@@ -1,9 +1,22 @@
 """Detectors assembled from parts."""
 
 from panet_tf.models.faster_rcnn import faster_rcnn
+from panet_tf.models.keypoint_rcnn import keypoint_rcnn
 from panet_tf.models.mask_rcnn import mask_rcnn
 from panet_tf.models.panet import panet
 from panet_tf.models.rcnn import RCNN
+from panet_tf.models.retinanet import RetinaNet, retinanet
 from panet_tf.models.torchvision_rcnn import torchvision_rcnn
+from panet_tf.models.torchvision_retinanet import torchvision_retinanet
 
-__all__ = ["RCNN", "faster_rcnn", "mask_rcnn", "panet", "torchvision_rcnn"]
+__all__ = [
+    "RCNN",
+    "RetinaNet",
+    "faster_rcnn",
+    "keypoint_rcnn",
+    "mask_rcnn",
+    "panet",
+    "retinanet",
+    "torchvision_rcnn",
+    "torchvision_retinanet",
+]

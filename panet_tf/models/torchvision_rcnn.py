@@ -1,8 +1,9 @@
-"""Faster and Mask R-CNN that compute what torchvision's do, for its weights."""
+"""Faster, Mask and Keypoint R-CNN that compute what torchvision's do, for its weights."""
 
 import gin
 
 from panet_tf.backbones.resnet import resnet
+from panet_tf.heads.keypoint import KeypointHead
 from panet_tf.layers.roi_pooling import FPNLevelPooling
 from panet_tf.models.anchor_generator import AnchorGenerator
 from panet_tf.models.anchor_sampler import AnchorSampler
@@ -15,8 +16,8 @@ from panet_tf.weights.loading import load
 
 
 @gin.register(module="panet_tf")
-def torchvision_rcnn(*, categories, masks=True, epsilon=0.0, weights=None, **kwargs):
-    """torchvision's `maskrcnn_resnet50_fpn` or `fasterrcnn_resnet50_fpn`, first version, by its conventions.
+def torchvision_rcnn(*, categories, masks=None, keypoints=False, epsilon=0.0, weights=None, **kwargs):
+    """torchvision's `maskrcnn_`, `fasterrcnn_` or `keypointrcnn_resnet50_fpn`, first version, by its conventions.
 
     They are: anchors on the corners of cells, with rounded sides and the padded side // the level's side between them;
     a coarsest level subsampled from P5; RoIAlign without the half pixel, 2 x 2 samples a cell; boxes under 0.001
@@ -26,8 +27,10 @@ def torchvision_rcnn(*, categories, masks=True, epsilon=0.0, weights=None, **kwa
 
     Args:
         categories: sequence of dicts with `"id"` and `"name"`. The published weights have 90: COCO's ids 1 to 90,
-            unused ones included.
-        masks: bool, Mask R-CNN or Faster R-CNN. Defaults to True.
+            unused ones included; those with keypoints have one, the person.
+        masks: bool, Mask R-CNN or Faster R-CNN. Defaults to True without `keypoints`, to False with them.
+        keypoints: bool, whether it is Keypoint R-CNN: as many as the categories list, or COCO's 17. Their scores are
+            logits, and predictions hold the maps for the exact reading (see `KeypointHead`). Defaults to False.
         epsilon: float, of the backbone's batch norms: 0 for the published COCO weights, 1e-5 for a model that
             torchvision built without `weights`. Defaults to 0.
         weights: file or dict of arrays for `panet_tf.weights.load`. Defaults to `None`, fresh weights.
@@ -40,7 +43,8 @@ def torchvision_rcnn(*, categories, masks=True, epsilon=0.0, weights=None, **kwa
         >>> categories = [{"id": i, "name": f"category {i}"} for i in range(1, 91)]
         >>> model = torchvision_rcnn(categories=categories, weights="maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
 
-    Source: torchvision, `models/detection/faster_rcnn.py`, `mask_rcnn.py`, `rpn.py`, `roi_heads.py`.
+    Source: torchvision, `models/detection/faster_rcnn.py`, `mask_rcnn.py`,
+    `keypoint_rcnn.py`, `rpn.py`, `roi_heads.py`.
     """
     parts = {
         "anchor_generator": AnchorGenerator(offset=0.0, rounding=True, stride="ratio"),
@@ -56,6 +60,13 @@ def torchvision_rcnn(*, categories, masks=True, epsilon=0.0, weights=None, **kwa
         "rpn_beta": 1 / 9,
         "box_beta": 1 / 9,
     }
+    if keypoints:
+        number = max(len(category.get("keypoints") or ()) for category in categories) or 17
+        parts["keypoint_pooling"] = FPNLevelPooling(output_size=14, samples=2, aligned=False)
+        if kwargs.get("keypoint_head") is None:
+            kwargs["keypoint_head"] = KeypointHead(num_keypoints=number, score="logit", keep_logits=True)
+    if masks is None:
+        masks = not keypoints
     if masks:
         parts["mask_pooling"] = FPNLevelPooling(output_size=14, samples=2, aligned=False)
     if kwargs.get("backbone") is None:

@@ -6,20 +6,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.models.torchvision_rcnn import torchvision_rcnn
 from panet_tf.ops.boxes import clip_boxes, decode_boxes, to_network, to_original
 from panet_tf.ops.masks import paste_masks_numpy
 from panet_tf.ops.paste_window import paste_window
 from panet_tf.weights import load
+from tests.models.golden_stages import (
+    LEVELS,
+    PIXELS,
+    feature_errors,
+    matched,
+    network_inputs,
+    recorded_rpn,
+    relative,
+    yxyx,
+)
 from tests.torchvision_shapes import torchvision_shapes
 
 pytestmark = pytest.mark.golden
 
-LEVELS = {"P2": "0", "P3": "1", "P4": "2", "P5": "3", "P6": "pool"}
 CLASSES = 91  # background included
-MIN_SIZE, MAX_SIZE = 256, 448
-PIXELS = 0.05
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +54,7 @@ def model(loaded):
 
 @pytest.fixture(scope="module")
 def inputs(values, seeded):
-    """The image as the network takes it, resized and padded by our own pipeline."""
-    height, width = values["image_hw"]
-    canvas = tuple(int(side) for side in values["network_input_shape_nchw"][2:])
-    prepare = Preprocessing(canvases=(canvas,), short_side=MIN_SIZE, long_side=MAX_SIZE, truncate=True)
-    image = 255.0 * seeded.image(int(height), int(width), int(values["seed"]))
-    resized = prepare.resized((height, width)).numpy()
-    assert tuple(np.ceil(resized / 32) * 32) == canvas
-    return {key: value[None] for key, value in prepare(image, canvas).items()}
+    return network_inputs(values, seeded)
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +77,6 @@ def stages(model, inputs, values):
     )
 
 
-def yxyx(boxes):
-    return boxes[..., [1, 0, 3, 2]]
-
-
-def relative(found, wanted):
-    """Largest difference, in units of the largest recorded value."""
-    assert found.shape == wanted.shape
-    return np.max(np.abs(found - wanted)) / np.max(np.abs(wanted))
-
-
 def golden_masks(values):
     count = int(np.prod(values["masks_shape"]))
     bits = np.unpackbits(values["masks_bits"], count=count)
@@ -101,19 +90,6 @@ def masks_agree(found, wanted):
     return np.where(small, either - common <= 3, common >= 0.98 * either)
 
 
-def matched(boxes, classes, values):
-    """For each recorded detection the index of one of ours of its class within `PIXELS` of it, or -1; used once."""
-    distance = np.abs(yxyx(values["boxes"])[:, None] - boxes[None]).max(-1)
-    distance[values["labels"][:, None] != classes[None]] = np.inf
-    partners = np.full(len(distance), -1)
-    for row in range(len(distance)):
-        column = np.argmin(distance[row])
-        if distance[row, column] <= PIXELS:
-            partners[row] = column
-            distance[:, column] = np.inf
-    return partners
-
-
 def test_every_array_is_used_and_every_weight_set(loaded, weights):
     _, report = loaded
     assert sorted(report.loaded) == sorted(weights)
@@ -125,12 +101,9 @@ def test_network_input(inputs, values):
     np.testing.assert_allclose(image[0, ::16, ::16].transpose(2, 0, 1), values["network_input_sample"], atol=2e-5)
 
 
-@pytest.mark.parametrize(("level", "name"), LEVELS.items())
-def test_features(level, name, stages, values):
-    features = stages.levels[level].numpy().transpose(0, 3, 1, 2)
-    assert features.shape == tuple(values[f"feature_{name}_shape"])
-    assert relative(features[0].mean((1, 2)), values[f"feature_{name}_mean"]) < 1e-3
-    assert relative(features[0, :16, :8, :8], values[f"feature_{name}_corner"]) < 1e-3
+@pytest.mark.parametrize("level", LEVELS)
+def test_features(level, stages, values):
+    assert max(feature_errors(stages.levels, values, level)) < 1e-3
 
 
 def test_anchors(stages, values):
@@ -138,16 +111,6 @@ def test_anchors(stages, values):
     assert len(anchors) == values["anchors_count"]
     first = values["anchors_first"]
     np.testing.assert_allclose(anchors[: len(first)], yxyx(first), atol=1e-4)
-
-
-def recorded_rpn(values):
-    """Logits and deltas of each level, flattened from (1, A, h, w) and (1, A * 4, h, w) to our order."""
-    logits, deltas = {}, {}
-    for i, level in enumerate(LEVELS):
-        objectness, moves = values[f"rpn_objectness_{i}"], values[f"rpn_deltas_{i}"]
-        logits[level] = objectness.transpose(0, 2, 3, 1).reshape(1, -1)
-        deltas[level] = moves.transpose(0, 2, 3, 1).reshape(1, -1, 4)[..., [1, 0, 3, 2]]
-    return logits, deltas
 
 
 @pytest.mark.parametrize("level", LEVELS)

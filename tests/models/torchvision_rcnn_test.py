@@ -34,6 +34,14 @@ def test_detects_and_has_losses(masks):
     assert outputs["boxes"].shape == (1, 100, 4)
 
 
+def test_reads_keypoints_exactly():
+    model = small(keypoints=True)
+    assert model.mask_head is None and not model.keypoint_pooling.aligned
+    head = model.keypoint_head
+    assert (head.num_keypoints, head.num_convs, head.filters) == (17, 8, 512)
+    assert head.score == "logit" and head.keep_logits
+
+
 def test_conventions_stay_with_a_saved_model(tmp_path):
     model = small(masks=True)
     inputs = {"images": tf.constant(batch_of_boxes(batch=1)["images"])}
