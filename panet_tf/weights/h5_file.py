@@ -41,14 +41,34 @@ def read_h5(path):
         >>> read_h5("resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5")["conv1_conv/kernel"].shape
         (7, 7, 3, 64)
     """
+    return _opened(path, lambda found: {name: _array(dataset) for name, dataset in found.items()})
+
+
+def _opened(path, use):
+    """What `use` makes of a file's datasets by name while the file is open."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive, archive.open(_INSIDE) as inner, h5py.File(inner, "r") as file:
-                return _arrays(file)
+                return use(_datasets(file))
         with h5py.File(path, "r") as file:
-            return _arrays(file)
+            return use(_datasets(file))
     except (OSError, KeyError, RuntimeError, TypeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as a file of Keras's weights: {error}") from error
+
+
+def h5_names(path):
+    """Names that `read_h5` gives to a file's arrays, without reading these; nothing for what it cannot read.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        Set of str.
+    """
+    try:
+        return set(_opened(path, list))
+    except ValueError:
+        return set()
 
 
 def is_listed(path):
@@ -66,7 +86,7 @@ def is_listed(path):
         return _root(file) is not None
 
 
-def _arrays(file):
+def _datasets(file):
     root = _root(file)
     return _numbered(file) if root is None else _listed(root)
 
@@ -92,14 +112,14 @@ def _strings(attributes, name):
 
 
 def _listed(root):
-    arrays = {}
+    datasets = {}
     for layer in _strings(root.attrs, "layer_names"):
         for weight in _strings(root[layer].attrs, "weight_names"):
             name = weight.removesuffix(":0")
             if name.split("/")[0] != layer:
                 name = f"{layer}/{name}"
-            arrays[name] = _array(root[layer][weight])
-    return arrays
+            datasets[name] = root[layer][weight]
+    return datasets
 
 
 def _numbered(file):
@@ -113,15 +133,15 @@ def _numbered(file):
     groups = {address: address.rpartition("/")[0] for address in addresses}
     layers = {group: str(file[group].attrs.get("name", "")) if group else "" for group in set(groups.values())}
     repeats = collections.Counter(layers.values())
-    arrays = {}
+    datasets = {}
     for address, group in groups.items():
         layer = group.removesuffix("vars").rstrip("/")
         known = _VARIABLES.get(re.sub(r"_\d+$", "", layer.rpartition("/")[2]), ())
         number = address.rpartition("/")[2]
         variable = known[int(number)] if number.isdigit() and int(number) < len(known) else number
         name = layers[group] if layers[group] and repeats[layers[group]] == 1 else layer
-        arrays[f"{name}/{variable}"] = _array(file[address])
-    return arrays
+        datasets[f"{name}/{variable}"] = file[address]
+    return datasets
 
 
 def _array(dataset):

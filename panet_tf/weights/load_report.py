@@ -1,5 +1,6 @@
 """What came of loading a file of weights."""
 
+import collections
 import dataclasses
 
 SHOWN = 20
@@ -14,18 +15,24 @@ class LoadReport:
         loaded: tuple of names in the file that set a weight.
         skipped: tuple of (name, shape, reason) of arrays in the file that set none.
         missing: tuple of paths of the model's weights that kept their values.
+        ignored: tuple of names in the file that no weight could take: torch's counters of batches, and what was left
+            out on purpose.
     """
 
     source: str
     loaded: tuple = ()
     skipped: tuple = ()
     missing: tuple = ()
+    ignored: tuple = ()
 
     def __str__(self):
         lines = [f"Loaded {len(self.loaded)} arrays from {self.source}."]
         skipped = [f"{name} {shape}: {reason}" for name, shape, reason in self.skipped]
         lines += _listed(f"Skipped {len(skipped)}", skipped)
         lines += _listed(f"Left {len(self.missing)} weights of the model as they were", self.missing)
+        kinds = collections.Counter(name.replace("/", ".").rpartition(".")[2] for name in self.ignored)
+        if kinds:
+            lines.append("Ignored " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()) + ".")
         return "\n".join(lines)
 
 

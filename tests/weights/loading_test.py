@@ -83,3 +83,40 @@ def test_a_torch_checkpoint_of_a_detector_gives_its_backbone(tmp_path):
     assert not report.skipped and not report.missing
     for a, b in zip(model.weights, other.weights):
         np.testing.assert_array_equal(a, b)
+
+
+def test_counters_of_batches_are_reported(capsys):
+    arrays = _torch_arrays(_model()) | {f"bn{i}.num_batches_tracked": np.array(7) for i in range(3)}
+    report = load(_model(), arrays)
+    assert report.ignored == tuple(name for name in arrays if "num_batches" in name) and not report.skipped
+    assert "Ignored 3 num_batches_tracked." in capsys.readouterr().out
+
+
+def _other_model():
+    """Another build: its layers are other children of the model, under names of their own."""
+    images = keras.Input((3,))
+    x = keras.layers.Dense(5, name="unknown")(keras.layers.Dense(2, name="their_shared")(images))
+    return keras.Model(images, keras.layers.Dense(4, name="their_classes")(keras.layers.Dense(2)(x)))
+
+
+@pytest.mark.parametrize("ending", ["weights.h5", "keras"])
+def test_keras_files_of_other_models_are_read_by_name(ending, tmp_path):
+    source, model, path = _other_model(), _model(), tmp_path / f"other.{ending}"
+    (source.save_weights if ending == "weights.h5" else source.save)(path)
+
+    def rename(name):
+        return None if name.startswith("unknown") else name.removeprefix("their_")
+
+    report = load(model, path, rename=rename, verbose=False)
+    assert len(report.loaded) == 4 and len(report.skipped) == 2 and not report.missing
+    assert report.ignored == ("unknown/kernel", "unknown/bias")
+    for name in ("shared", "classes"):
+        np.testing.assert_array_equal(model.get_layer(name).kernel, source.get_layer(f"their_{name}").kernel)
+
+
+def test_files_of_keras_2_are_read_by_name(tmp_path):
+    source, model = _model(), _model()
+    source.save(tmp_path / "w.h5")
+    report = load(model, tmp_path / "w.h5", verbose=False)
+    assert len(report.loaded) == 4 and not report.missing
+    np.testing.assert_array_equal(model.get_layer("classes").kernel, source.get_layer("classes").kernel)
