@@ -58,7 +58,7 @@ def roi_align(
     if implementation == "gather":
         pooled = _pool_by_gather([features], flat_rois, image, tf.zeros_like(image), bins)
     else:
-        pooled = _pool_by_crop(features, flat_rois, image, bins)
+        pooled = _cropped(features, flat_rois, image, bins)
     return _unflatten(pooled, rois, features, bins)
 
 
@@ -110,7 +110,7 @@ def roi_align_levels(
         for index, feature_map in enumerate(features):
             place = tf.cast(tf.where(level == index)[:, 0], tf.int32)
             places.append(place)
-            parts.append(_pool_by_crop(feature_map, tf.gather(flat_rois, place), tf.gather(image, place), bins))
+            parts.append(_cropped(feature_map, tf.gather(flat_rois, place), tf.gather(image, place), bins))
         pooled = tf.dynamic_stitch(places, parts)
     return _unflatten(pooled, rois, features[0], bins)
 
@@ -148,6 +148,53 @@ def _unflatten(pooled, rois, features, bins):
     shape = tf.shape(rois)
     pooled = tf.reshape(pooled, tf.concat([shape[:2], [*bins.shape, tf.shape(features)[-1]]], axis=0))
     return tf.ensure_shape(tf.cast(pooled, features.dtype), (*rois.shape[:2], *bins.shape, features.shape[-1]))
+
+
+def _cropped(features, rois, image, bins):
+    """`_pool_by_crop` with a gradient of its own.
+
+    TensorFlow's gradient of `crop_and_resize` adds to one map from several threads without a lock (CPU,
+    `CropAndResizeGradImage`): where RoIs overlap, parts of the sum are lost, other ones each time. Pooling is linear,
+    so the gradient is a product with the transposed matrix of its weights, which has few entries a row.
+    """
+
+    @tf.custom_gradient
+    def pool(features):
+        def gradient(upstream):
+            cells, values = _weights(features, rois, image, bins)
+            columns = tf.broadcast_to(tf.range(tf.shape(cells)[0])[:, None], tf.shape(cells))
+            entries = tf.stack([tf.reshape(cells, (-1,)), tf.reshape(columns, (-1,))], axis=-1)
+            values = tf.reshape(values, (-1,))
+            if not bins.samples:  # most of the points that a RoI may have, it has not
+                there = tf.where(values > 0)[:, 0]
+                entries, values = tf.gather(entries, there), tf.gather(values, there)
+            shape = tf.shape(features)
+            upstream = tf.reshape(tf.cast(upstream, tf.float32), (-1, shape[-1]))
+            size = tf.cast(tf.stack([shape[0] * shape[1] * shape[2], tf.shape(upstream)[0]]), tf.int64)
+            matrix = tf.SparseTensor(tf.cast(entries, tf.int64), values, size)
+            to_features = tf.sparse.sparse_dense_matmul(matrix, upstream)
+            return tf.cast(tf.reshape(to_features, shape), features.dtype)
+
+        return _pool_by_crop(features, rois, image, bins), gradient
+
+    return pool(features)
+
+
+def _weights(features, rois, image, bins):
+    """For every bin of every RoI (n * bins): the cells it reads, int32 (., k) into B * H * W, and their weights."""
+    height, width = tf.shape(features)[1], tf.shape(features)[2]
+    places = []
+    for (start, length, number), count, size in zip(bins.axes(rois), bins.shape, (height, width)):
+        points = range(bins.samples or bins.max_samples)
+        size = tf.fill(tf.shape(number), size)
+        neighbours = [n for k in points for n in _neighbours(start, length, number, count, k, size)]
+        places.append([tf.stack(values, axis=-1) for values in zip(*neighbours)])
+    (rows, row_weights), (columns, column_weights) = places
+    rows = rows + (image * height)[:, None, None]
+    cells = (rows * width)[:, :, None, :, None] + columns[:, None, :, None, :]
+    weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
+    number = len(neighbours) ** 2
+    return tf.reshape(cells, (-1, number)), tf.reshape(weights, (-1, number))
 
 
 def _pool_by_crop(features, rois, image, bins):
