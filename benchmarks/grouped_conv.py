@@ -2,8 +2,8 @@
 
     python benchmarks/grouped_conv.py --groups 32 --width 4
 
-Prints milliseconds and the ratio to Keras's own (below 1 is faster) at three resolutions of a ResNeXt for 800 x 1344 pixels,
-all measured in this run, interleaved, medians.
+Prints milliseconds and the ratio to Keras's own (below 1 is faster) at three resolutions of a ResNeXt (800 x 1344), all
+measured in this run, interleaved, medians.
 """
 
 import os

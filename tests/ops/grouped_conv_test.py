@@ -26,9 +26,7 @@ def test_every_implementation_is_a_convolution_a_group(groups, channels, filters
     for name in IMPLEMENTATIONS:
         with tf.GradientTape() as tape:
             tape.watch([x, kernel])
-            y = grouped_conv(
-                x, kernel, strides=strides, padding="VALID", dilations=dilations, implementation=name
-            )
+            y = grouped_conv(x, kernel, strides=strides, padding="VALID", dilations=dilations, implementation=name)
             upstream = random(*y.shape) if upstream is None else upstream
             loss = tf.reduce_sum(y * upstream)
         results[name] = [y, *tape.gradient(loss, [x, kernel])]
