@@ -1,9 +1,8 @@
 """Reading and checking one COCO JSON file, without TensorFlow."""
 
-import difflib
-import json
 import pathlib
 
+from panet_tf.data.coco_lists import choose_categories, load_lists, read_categories, read_images
 from panet_tf.data.coco_objects import clean_objects
 from panet_tf.data.json_numbers import whole
 from panet_tf.data.problem_report import ProblemReport
@@ -54,14 +53,14 @@ class CocoAnnotations:
     def __init__(self, annotations, *, categories=None):
         self.path = pathlib.Path(annotations)
         self.report = ProblemReport()
-        content = _load(self.path)
-        listed = self._read_categories(content.get("categories") or ())
+        content = load_lists(self.path)
+        listed = read_categories(content.get("categories") or (), self.report, self.path)
         self.listed_ids = frozenset(listed)
-        self.categories = self._choose_categories(listed, categories)
+        self.categories = choose_categories(listed, categories, self.path)
         self.num_keypoints = max(_count(c.get("keypoints")) for c in self.categories)
         self._class_of = dict.fromkeys(listed, 0)  # 0: known, not wanted
         self._class_of.update({c["id"]: k for k, c in enumerate(self.categories, start=1)})
-        images, ambiguous = self._read_images(content["images"])
+        images, ambiguous = read_images(content["images"], self.report, self.path)
         self.images = list(images.values())
         self._annotations = self._group_annotations(content["annotations"], images, ambiguous)
 
@@ -90,87 +89,6 @@ class CocoAnnotations:
             num_keypoints=self.num_keypoints,
             report=report,
         )
-
-    def _read_categories(self, given):
-        listed = {}
-        for category in given:
-            identity = whole(category.get("id")) if isinstance(category, dict) else None
-            if identity is None:
-                raise ValueError(f"every category needs a whole-number id, received {category!r} in {self.path}")
-            category = {**category, "id": identity, "name": str(category.get("name", identity))}
-            other = listed.setdefault(identity, category)
-            if other != category:
-                raise ValueError(f"category ids must be unique, received {other} and {category} in {self.path}")
-        names = [c["name"] for c in listed.values()]
-        for name in sorted({n for n in names if names.count(n) > 1}):
-            self.report.add("note", "two categories have the same name", file=self.path.name, detail=name)
-        return listed
-
-    def _choose_categories(self, listed, wanted):
-        if wanted is None:
-            if not listed:
-                raise ValueError(f"a COCO file needs categories, received none in {self.path}; pass categories=")
-            return tuple(listed.values())
-        if isinstance(wanted, (str, dict)):
-            raise ValueError(f"categories must be a tuple of names or of dicts, received {wanted!r}")
-        chosen = tuple(self._find_category(c, listed) for c in wanted)
-        if not chosen or len({c["id"] for c in chosen}) < len(chosen):
-            raise ValueError(f"categories must be one or more, each once, received {wanted}")
-        return chosen
-
-    def _find_category(self, wanted, listed):
-        if isinstance(wanted, dict):
-            identity = whole(wanted.get("id"))
-            if identity is None:
-                raise ValueError(f"every category needs a whole-number id, received {wanted!r}")
-            wanted = {**wanted, "id": identity, "name": str(wanted.get("name", identity))}
-            own = listed.get(identity, wanted)["name"]
-            if own != wanted["name"]:
-                raise ValueError(
-                    f"training and evaluation must share one list of categories: id {identity} is {wanted['name']!r} "
-                    f"in the list received and {own!r} in {self.path}"
-                )
-            return wanted
-        for category in listed.values():
-            if category["name"] == wanted:
-                return category
-        near = difflib.get_close_matches(str(wanted), [c["name"] for c in listed.values()], 1, 0.0)
-        raise ValueError(f"{self.path} has no category {wanted!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
-
-    def _read_images(self, given):
-        """Returns the usable images by id, and the ids that mean more than one image."""
-        images, ambiguous = {}, set()
-        for image in given:
-            image = image if isinstance(image, dict) else {"file_name": None}
-            identity, name = whole(image.get("id")), image.get("file_name")
-            if not name or not isinstance(name, str):
-                self.report.add("skipped image", "image has no file_name", image_id=identity, detail=str(image)[:100])
-                continue
-            if identity is None:
-                self.report.add("skipped image", "image id is not a whole number", file=name, image_id=image.get("id"))
-                continue
-            size = [whole(image.get(key)) for key in ("height", "width")]
-            if None in size or min(size) <= 0:
-                rule = "image without a usable height and width, taken from the file"
-                self.report.add("note", rule, file=name, image_id=identity, detail=f"{size}")
-                size = [None, None]
-            record = {"id": identity, "file_name": name, "height": size[0], "width": size[1]}
-            first = images.setdefault(identity, record)
-            if first is not record and first == record:
-                self.report.add("note", "image is listed twice", file=name, image_id=identity)
-            elif first is not record:
-                ambiguous.add(identity)
-                self._add_ambiguous(record)
-        for identity in sorted(ambiguous):
-            self._add_ambiguous(images.pop(identity))
-        if not images:
-            problems = self.report.summary(max_listed=3)
-            raise ValueError(f"a COCO file needs images, received none that is usable in {self.path}\n{problems}")
-        return images, ambiguous
-
-    def _add_ambiguous(self, image):
-        rule = "image id is used for different images"
-        self.report.add("skipped image", rule, file=image["file_name"], image_id=image["id"])
 
     def _group_annotations(self, given, images, ambiguous):
         """Returns the annotations of known images and categories by image id, each with an id of its own."""
@@ -214,30 +132,6 @@ class CocoAnnotations:
             seen[identity] = annotation
             groups.setdefault(image_id, []).append(annotation)
         return groups
-
-
-def _load(path):
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        others = [p.name for p in path.parent.glob("*.json")] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, others, 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"there is no annotation file {path}.{hint}") from None
-    except IsADirectoryError:
-        raise ValueError(f"annotations must be a COCO JSON file, received the folder {path}") from None
-    except UnicodeDecodeError as e:
-        raise ValueError(f"annotations must be a COCO JSON file in UTF-8, received something else in {path}") from e
-    except (ValueError, RecursionError) as e:  # RecursionError: nested too deep; ValueError: also numbers too long
-        what = "an empty file" if path.stat().st_size == 0 else f"{type(e).__name__}: {e}"
-        raise ValueError(f"annotations must be a COCO JSON file, {path} is not valid JSON: {what}") from e
-    rule = "annotations must be a COCO JSON with the lists images, annotations and categories"
-    if isinstance(content, list):
-        raise ValueError(f"{rule}, received a list in {path}, as results files are")
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content, dict) or not isinstance(content.get(key, [] if key == "categories" else None), list):
-            raise ValueError(f"{rule}, received none called {key!r} in {path}")
-    return content
 
 
 def _count(names):

@@ -1,22 +1,14 @@
 """Any COCO JSON and its folder of images as a TFDS data set."""
 
-import collections
-import concurrent.futures
 import dataclasses
-import json
-import os
 import pathlib
-import sys
 from collections.abc import Mapping
 
-import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 
-from panet_tf.data import embedded_paths, image_files
+from panet_tf.data import embedded_paths
 from panet_tf.data.coco_annotations import CocoAnnotations
-from panet_tf.data.mask_grids import GRID_SIZE
-from panet_tf.data.problem_report import ProblemReport
+from panet_tf.data.image_builder import ImageBuilder, find_image, image_features
 
 
 @dataclasses.dataclass(eq=False)
@@ -38,7 +30,7 @@ class CocoJsonConfig(tfds.core.BuilderConfig):
     progress: bool = False
 
 
-class CocoJson(tfds.core.GeneratorBasedBuilder):
+class CocoJson(ImageBuilder):
     """TFDS builder of COCO JSON files: polygons, run lengths, crowds, boxes only, keypoints.
 
     Every annotation and image is checked on the way, see `CocoAnnotations` and `image_files.read_image` for the rules.
@@ -86,7 +78,7 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description="Images and instance annotations of COCO JSON files.",
-            features=_features(num_keypoints),
+            features=image_features(num_keypoints),
             metadata=tfds.core.MetadataDict(
                 categories=list(categories), splits={s: str(a) for s, (a, _) in splits.items()}
             ),
@@ -101,120 +93,10 @@ class CocoJson(tfds.core.GeneratorBasedBuilder):
                 f"split's file lacks: {sorted(file.listed_ids - known)}. Pass categories= to choose the list."
             )
 
-    def _split_generators(self, dl_manager):
-        del dl_manager
-        return {split: self._generate_examples(split) for split in self.builder_config.splits}
+    def _image_file(self, split, image):
+        return find_image(pathlib.Path(self.builder_config.splits[split][1]), image["file_name"])
 
-    def _generate_examples(self, split):
-        """Yields (image id, example) in the file's order; images are read ahead by a few threads."""
-        coco, folder = self._files[split], pathlib.Path(self.builder_config.splits[split][1])
-        report = ProblemReport()
-        report.merge(coco.report)
-        images = tqdm.tqdm(
-            coco.images,
-            desc=f"Preparing {split}",
-            unit=" images",
-            disable=not self.builder_config.progress,
-            file=sys.stderr,
-        )
-        num_written = 0
-        for image, (example, problems) in _ordered(images, lambda image: self._example(coco, folder, image)):
-            report.merge(problems)
-            if example is None:
-                continue
-            num_written += 1
-            yield image["id"], example
-        if not num_written:
-            raise ValueError(
-                f"a data set needs images, none of the {len(coco.images)} of {coco.path} can be used with the folder "
-                f"{folder}:\n{report.summary(max_listed=3)}"
-            )
-        self.info.metadata.setdefault("problems", {})[split] = [[a, r, n] for (a, r), n in report.counts.items()]
-        (self.data_path / f"report_{split}.json").write_text(json.dumps(report.to_dict()))
-
-    def _example(self, coco, folder, image):
-        report = ProblemReport()
-        try:
-            path = _find(folder, image["file_name"])
-            data, height, width, notes = image_files.read_image(path, height=image["height"], width=image["width"])
-        except ValueError as e:
-            rule, _, detail = str(e).partition(": ")
-            report.add("skipped image", rule, file=image["file_name"], image_id=image["id"], detail=detail)
-            return None, report
-        for rule, detail in notes:
-            report.add("note", rule, file=image["file_name"], image_id=image["id"], detail=detail)
-        objects = coco.objects(image, height=height, width=width, report=report)
-        if not len(objects["id"]):
-            if not self.builder_config.keep_empty:
-                report.add(
-                    "skipped image",
-                    "no annotation, and keep_empty is off",
-                    file=image["file_name"],
-                    image_id=image["id"],
-                )
-                return None, report
-            report.add("note", "image without a usable annotation, kept", file=image["file_name"], image_id=image["id"])
+    def _annotate(self, split, image, height, width, report):
+        objects = self._files[split].objects(image, height=height, width=width, report=report)
         objects["segmentation"] = list(objects["segmentation"])
-        example = {
-            "image": data,
-            "image_id": image["id"],
-            "file_name": image["file_name"],
-            "height": height,
-            "width": width,
-            "objects": objects,
-        }
-        return example, report
-
-
-def _features(num_keypoints):
-    """All but images as raw bytes: integer lists of protos would double their size, and know no float64."""
-
-    def tensor(dtype, *shape):
-        return tfds.features.Tensor(shape=(None, *shape), dtype=dtype, encoding="bytes")
-
-    objects = {
-        "id": tensor(np.int64),
-        "box": tensor(np.float32, 4),
-        "class": tensor(np.int32),
-        "is_crowd": tfds.features.Tensor(shape=(None,), dtype=np.bool_),
-        "area": tensor(np.float32),
-        "mask": tensor(np.uint8, GRID_SIZE, GRID_SIZE // 8),
-        "segmentation": tfds.features.Tensor(shape=(None,), dtype=np.object_),
-        "exact_box": tensor(np.float64, 4),
-        "exact_area": tensor(np.float64),
-    }
-    if num_keypoints:
-        objects["keypoints"] = tensor(np.float32, num_keypoints, 3)
-    return tfds.features.FeaturesDict(
-        {
-            "image": tfds.features.Image(shape=(None, None, 3)),
-            "image_id": tfds.features.Scalar(np.int64),
-            "height": tfds.features.Scalar(np.int64),
-            "width": tfds.features.Scalar(np.int64),
-            "file_name": tfds.features.Text(),
-            "objects": tfds.features.FeaturesDict(objects),
-        }
-    )
-
-
-def _find(folder, file_name):
-    """The file under its own name, else under its last part: exports often name folders of their own machine."""
-    path = folder / file_name.replace("\\", "/")
-    try:
-        return path if path.exists() else folder / path.name
-    except OSError as e:  # a name longer than the system allows
-        raise ValueError("image file is missing") from e
-
-
-def _ordered(items, function):
-    """Yields (item, function(item)) in order, computed ahead by as many threads as there are cores."""
-    workers = min(8, os.cpu_count() or 1)
-    waiting = collections.deque()
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for item in items:
-            waiting.append((item, pool.submit(function, item)))
-            if len(waiting) > 4 * workers:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        for done, future in waiting:
-            yield done, future.result()
+        return {"objects": objects}

@@ -27,7 +27,7 @@ def read_image(path, *, height=None, width=None):
     size, the pixels stay as stored. Without `height` and `width` the rotation is applied.
 
     Args:
-        path: path of the file.
+        path: path of the file, or its bytes.
         height, width: ints, the size that annotations refer to; None when unknown.
 
     Returns:
@@ -42,7 +42,7 @@ def read_image(path, *, height=None, width=None):
         >>> data, height, width, notes = read_image("photo.jpg", height=480, width=640)
     """
     try:
-        data = pathlib.Path(path).read_bytes()
+        data = path if isinstance(path, bytes) else pathlib.Path(path).read_bytes()
     except FileNotFoundError:
         raise ValueError("image file is missing") from None
     except OSError as e:
