@@ -38,7 +38,7 @@ def hard_examples(losses, classes, boxes, *, count, iou_threshold, candidates=20
         raise ValueError(f"hard_examples: count must be in 1..candidates, received {count} and {candidates}.")
     if negatives_per_positive is not None and negatives_per_positive <= 0:
         raise ValueError(f"negatives_per_positive must be above 0 or None, received {negatives_per_positive}.")
-    classes = tf.cast(classes, tf.int32)
+    classes, boxes = tf.cast(classes, tf.int32), tf.cast(boxes, tf.float32)
     losses = tf.stop_gradient(tf.cast(losses, tf.float32))
     positives = round(count / (1 + negatives_per_positive)) if negatives_per_positive is not None else None
     if positives is None:
@@ -47,10 +47,7 @@ def hard_examples(losses, classes, boxes, *, count, iou_threshold, candidates=20
         places = round(candidates / (1 + negatives_per_positive))
         groups = [_highest(losses, classes > 0, places), _highest(losses, classes == 0, candidates - places)]
         losses, indices = (tf.concat(parts, axis=1) for parts in zip(*groups))
-    if boxes.shape.rank == 2:
-        boxes = tf.gather(boxes, indices)
-    else:
-        boxes = tf.gather(boxes, indices, batch_dims=1)
+    boxes = tf.gather(boxes, indices, batch_dims=boxes.shape.rank - 2)
     kept, valid = nms(
         boxes, losses, iou_threshold=iou_threshold, max_outputs=count if positives is None else candidates
     )

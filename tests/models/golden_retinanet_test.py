@@ -77,7 +77,7 @@ def relative(found, wanted):
 
 def theirs(levels):
     """All levels in one array, the anchors of a cell by ratio and then size instead of size and then ratio."""
-    joined = np.concatenate([np.asarray(value).reshape(-1, *value.shape[value.ndim - 1 :]) for value in levels.values()])
+    joined = np.concatenate([np.reshape(value, (-1, value.shape[-1])) for value in levels.values()])
     return joined.reshape(-1, 3, 3, joined.shape[-1]).swapaxes(1, 2).reshape(joined.shape)
 
 
