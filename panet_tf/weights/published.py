@@ -21,7 +21,14 @@ _FILES = {
     "resnet101/imagenet_v2": "resnet101-cd907fc2.pth",
     "resnet152/imagenet": "resnet152-394f9c45.pth",
     "resnet152/imagenet_v2": "resnet152-f82ba261.pth",
+    "resnext50_32x4d/imagenet": "resnext50_32x4d-7cdf4587.pth",
+    "resnext50_32x4d/imagenet_v2": "resnext50_32x4d-1a0047aa.pth",
+    "resnext101_32x8d/imagenet": "resnext101_32x8d-8ba56ff5.pth",
+    "resnext101_32x8d/imagenet_v2": "resnext101_32x8d-110c445d.pth",
+    "resnext101_64x4d/imagenet": "resnext101_64x4d-173b62eb.pth",
 }
+
+_DIGESTS = {"sha256": "SHA-256", "md5": "MD5"}
 
 
 def locate(source, architecture=None):
@@ -55,29 +62,39 @@ def locate(source, architecture=None):
     raise ValueError(f"weights must be a file or one of {sorted(_FILES)}, received {str(source)!r}.{hint}")
 
 
-def download(url):
-    """Fetches a file whose name ends in a hyphen and the first digits of its SHA-256, and checks them.
+def download(url, *, name=None, sha256=None, md5=None):
+    """Fetches a file and checks it against the digits of its digest that are known.
 
     A copy in the cache that does not match, as an interrupted download leaves it, is fetched once more.
 
     Args:
         url: str.
+        name: optional str, what the file is called in the cache. Defaults to its name in the URL, which many of
+            detectron2's share.
+        sha256: optional str, the first digits of its SHA-256. Defaults to those that end the URL, as torchvision's and
+            mmdetection's do: resnet50-0676ba61.pth.
+        md5: optional str, the first digits of its MD5, where no SHA-256 is published.
 
     Returns:
         `pathlib.Path` in Keras's cache.
 
     Raises:
-        ValueError: if the name carries no digest, or the file does not match it twice.
+        ValueError: if no digest is given or named, or the file does not match it twice.
     """
-    name = url.rpartition("/")[2]
-    digest = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
-    if digest is None:
-        raise ValueError(f"A file's name must end in its SHA-256, as resnet50-0676ba61.pth does, received {name}.")
+    file_name = url.rpartition("/")[2]
+    if sha256 is None and md5 is None:
+        named = re.search(r"-([0-9a-f]{8,64})\.\w+$", file_name)
+        if named is None:
+            raise ValueError(
+                f"A file's name must end in its SHA-256, as resnet50-0676ba61.pth does, received {file_name}."
+            )
+        sha256 = named[1]
+    kind, digest = ("sha256", sha256) if sha256 else ("md5", md5)
     for _ in range(2):
-        path = pathlib.Path(keras.utils.get_file(name, url, cache_subdir="panet_tf"))
+        path = pathlib.Path(keras.utils.get_file(name or file_name, url, cache_subdir="panet_tf"))
         with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found.startswith(digest[1]):
+            found = hashlib.file_digest(file, kind).hexdigest()
+        if found.startswith(digest):
             return path
         path.unlink()
-    raise ValueError(f"{url} must have a SHA-256 that begins with {digest[1]}, received {found}.")
+    raise ValueError(f"{url} must have a {_DIGESTS[kind]} that begins with {digest}, received {found}.")

@@ -56,6 +56,18 @@ def test_a_name_without_a_digest_is_refused():
         published.download("https://example.com/resnet50.pth")
 
 
+def test_a_digest_may_be_given_and_the_name_in_the_cache_chosen(server):
+    file = server / "model_final.pkl"
+    file.write_bytes(b"weights")
+    md5 = hashlib.md5(b"weights").hexdigest()
+    path = published.download(file.as_uri(), name="mask_rcnn_1x.pkl", md5=md5[:6])
+    assert path.name == "mask_rcnn_1x.pkl" and path.read_bytes() == b"weights"
+    with pytest.raises(ValueError, match="must have a MD5 that begins with 123456"):
+        published.download(file.as_uri(), md5="123456")
+    with pytest.raises(ValueError, match="must have a SHA-256 that begins with 123456"):
+        published.download(file.as_uri(), sha256="123456")
+
+
 @pytest.mark.parametrize("args", [("imagenet", "mobilenet_v2"), ("mobilenet_v2/imagenet",)])
 def test_packaged_weights_are_found_by_name(args):
     assert published.locate(*args).is_file()
