@@ -22,7 +22,6 @@ class SemanticClasses(NamedTuple):
     stuff_category: np.ndarray  # int32 (C,): the panoptic category 1..P of a stuff class; 0 for classes of things
     thing_category: np.ndarray  # int32 (K + 1,): the panoptic category 1..P of the detector's class k = 1..K; [0] is 0
     thing_class: np.ndarray  # int32 (P + 1,): the detector's class 1..K of a panoptic category; 0 for stuff and void
-    of_label: np.ndarray  # int32 (256,): semantic class of each value of a data set's `semantic` targets
 
 
 def semantic_classes(categories, context="all"):
@@ -36,10 +35,6 @@ def semantic_classes(categories, context="all"):
     | `"all"` | P, all categories in their order | a class each (OANet, section 4.3) |
     | `"stuff_ignore"` | the stuff categories in their order | 255, ignored (OANet's Table 2, first row) |
     | `"stuff_plus_thing"` | 0, then the stuff categories in their order | all class 0 (Panoptic FPN, section 3) |
-
-    Data sets know no context: their `semantic` targets are numbered by `"all"`, p - 1 for category p and 255 for void
-    and whatever is ignored, and a model turns them into the classes of its own context by `of_label`. So one binding
-    changes the context of an experiment.
 
     Args:
         categories: sequence of dicts with `"id"`, `"name"` and `"isthing"` (0 or 1), in the data set's order.
@@ -83,7 +78,6 @@ def semantic_classes(categories, context="all"):
         stuff_category=stuff_category,
         thing_category=np.array([0, *np.flatnonzero(is_thing)], np.int32),
         thing_class=np.where(is_thing, np.cumsum(is_thing), 0).astype(np.int32),
-        of_label=np.pad(of_category[1:], (0, IGNORE + 1 - count), constant_values=IGNORE),
     )
 
 
