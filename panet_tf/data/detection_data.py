@@ -65,7 +65,8 @@ class DetectionData:
         training: bool. Defaults to False.
         augment: tuple of callables (sample, seed) -> sample, run in order on the image before it is resized; see
             `RandomFlip`, `RandomCrop`, `RandomRotation90`, `ColorJitter`. One that changes the size of an image
-            has a method `output_size(size, seed)` too. Training only. Defaults to none.
+            has a method `output_size(size, seed)` too, one that must know the categories `for_categories(categories)`.
+            Training only. Defaults to none.
         max_instances: int N, annotation slots of an image. Of more, a random N are kept; that is counted
             (`dropped_instances`) and reported. Defaults to 100.
         min_visible: share of an instance that `scale_jitter` must leave for it to stay. Defaults to 0.1.
@@ -108,7 +109,8 @@ class DetectionData:
         semantic_context=None,
         seed=0,
     ):
-        self.source, self.training, self.augment, self.seed = source, training, tuple(augment), int(seed)
+        told = (a.for_categories(source.categories) if hasattr(a, "for_categories") else a for a in augment)
+        self.source, self.training, self.augment, self.seed = source, training, tuple(told), int(seed)
         self.batch_size, self.max_instances = int(batch_size), int(max_instances)
         self.canvases = check_canvases(canvases)
         self.short_sides = short_side if isinstance(short_side, (tuple, list)) else (short_side,)

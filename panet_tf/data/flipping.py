@@ -16,8 +16,8 @@ def flip_left_right(sample, swaps=None):
 
     Args:
         sample: dict as above.
-        swaps: None or J ints: keypoint j of the result is keypoint swaps[j] of the sample (left eye and right eye
-            change their names in a mirror). None: names stay.
+        swaps: None or ints (J,) or (n, J), for all objects or each: keypoint j of the result is keypoint swaps[j] of
+            the sample (left eye and right eye change their names in a mirror). None: names stay.
 
     Returns:
         A new dict.
@@ -74,4 +74,7 @@ def _where_labelled(y, x, visibility):
 
 
 def _renamed(keypoints, swaps):
-    return keypoints if swaps is None else tf.gather(keypoints, swaps, axis=1)
+    if swaps is None:
+        return keypoints
+    swaps = tf.convert_to_tensor(swaps)
+    return tf.gather(keypoints, swaps, axis=1, batch_dims=swaps.shape.rank - 1)
