@@ -44,14 +44,14 @@ def resnet(depth=50, *, norm="frozen_bn", stride_in="3x3", epsilon=1e-5, weights
         raise ValueError(f'stride_in must be "3x3" or "1x1", received {stride_in!r}.')
     check_norm(norm)
 
-    def conv(x, filters, size, stride, conv_name, norm_name):
-        if stride > 1 and size > 1:
+    def conv(x, filters, size, stride, conv_name, norm_name, pad=False):
+        if size > 1 and (pad or stride > 1):
             x = keras.layers.ZeroPadding2D(size // 2, name=f"{conv_name}_pad")(x)
         x = keras.layers.Conv2D(
             filters,
             size,
             strides=stride,
-            padding="same" if stride == 1 else "valid",
+            padding="valid" if pad or stride > 1 else "same",
             use_bias=norm is None,
             kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
             name=conv_name,
@@ -71,7 +71,9 @@ def resnet(depth=50, *, norm="frozen_bn", stride_in="3x3", epsilon=1e-5, weights
         for i, (channels, size, step) in enumerate(plan, start=1):
             if i > 1:
                 x = keras.layers.ReLU(name=f"{path}_relu{i - 1}")(x)
-            x = conv(x, channels, size, step, f"{path}_conv{i}", f"{path}_bn{i}")
+            # Where a bottleneck strides, both places are ready for it, so that an importer can move it.
+            pad = stride > 1 and depth in _BOTTLENECK
+            x = conv(x, channels, size, step, f"{path}_conv{i}", f"{path}_bn{i}", pad)
         x = keras.layers.Add(name=f"{path}_add")([x, shortcut])
         return keras.layers.ReLU(name=f"{path}_relu{len(plan)}")(x)
 

@@ -17,6 +17,7 @@ class LoadReport:
         missing: tuple of paths of the model's weights that kept their values.
         ignored: tuple of names in the file that no weight could take: torch's counters of batches, and what was left
             out on purpose.
+        conventions: tuple of (name, value, value before) of the source's conventions that were set on the model.
     """
 
     source: str
@@ -24,6 +25,7 @@ class LoadReport:
     skipped: tuple = ()
     missing: tuple = ()
     ignored: tuple = ()
+    conventions: tuple = ()
 
     def __str__(self):
         lines = [f"Loaded {len(self.loaded)} arrays from {self.source}."]
@@ -33,6 +35,11 @@ class LoadReport:
         kinds = collections.Counter(name.replace("/", ".").rpartition(".")[2] for name in self.ignored)
         if kinds:
             lines.append("Ignored " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()) + ".")
+        changed = [f"{name}: {value}, was {old}" for name, value, old in self.conventions if value != old]
+        if self.conventions:
+            lines += _listed(f"Set {len(self.conventions)} conventions, of which changed", changed) or [
+                f"Set {len(self.conventions)} conventions, which the model had already."
+            ]
         return "\n".join(lines)
 
 

@@ -1,10 +1,12 @@
 """From torchvision's two-stage detectors to the parts of `RCNN`: names, and what else differs beside the layout.
 
-Source: torchvision, `models/detection/faster_rcnn.py`, `mask_rcnn.py` and `keypoint_rcnn.py` (`*_resnet50_fpn`, the first
-version).
+Source: torchvision, `models/detection/faster_rcnn.py`, `mask_rcnn.py` and `keypoint_rcnn.py` (`*_resnet50_fpn`, the
+first version).
 """
 
 import re
+
+from panet_tf.weights.key_maps import class_mismatch, find_part, yxhw
 
 # What stands before the variable's name there, and the part and the layer here. `{}` is a number of the pattern, plus
 # the offset. Published files are older than today's names, with which torchvision itself replaces theirs.
@@ -83,8 +85,7 @@ def predictor_mismatch(model, name, arrays):
     """
     if not name.startswith(_PREDICTORS) or _CLASS_SCORES not in arrays:
         return None
-    there, here = len(arrays[_CLASS_SCORES]) - 1, model.box_head.num_classes
-    return None if there == here else f"it predicts {there} classes, the model has {here}"
+    return class_mismatch(find_part(model, "box_head"), len(arrays[_CLASS_SCORES]) - 1)
 
 
 def target_name(model, name, names):
@@ -114,10 +115,7 @@ def _path(model, part):
     """Where the weights of a part begin: a list of names, empty for a functional backbone; `None` without the part."""
     if part == "backbone":
         return []
-    if part == "neck":
-        owner = next((neck for neck in model.necks if hasattr(neck, "laterals")), None)
-    else:
-        owner = getattr(model, part)
+    owner = find_part(model, part)
     return None if owner is None else owner.path.split("/")
 
 
@@ -133,8 +131,3 @@ def _reordered(name, array, arrays):
         regions = array.reshape(len(array), -1, _CELLS, _CELLS)
         return regions.transpose(0, 2, 3, 1).reshape(array.shape)
     return array
-
-
-def yxhw(deltas):
-    """(n, 4, ...) from dx, dy, dw, dh to dy, dx, dh, dw."""
-    return deltas[:, [1, 0, 3, 2]]

@@ -5,7 +5,8 @@ Source: torchvision, `models/detection/retinanet.py` (`retinanet_resnet50_fpn`, 
 
 import re
 
-from panet_tf.weights.torchvision_detection import target_name, yxhw
+from panet_tf.weights.key_maps import find_part, yxhw
+from panet_tf.weights.torchvision_detection import target_name
 
 # As in `torchvision_detection`. The pyramid has no P2: its first level is P3.
 _NAMES = (
@@ -71,8 +72,10 @@ def retinanet_mismatch(model, name, arrays):
     Returns:
         str, or `None` if it is another array, or the number fits.
     """
+    if not name.startswith(f"{_CLASSES}.") or find_part(model, "head") is None:
+        return None
     there, here = _num_classes(model, arrays), model.head.num_classes
-    if not name.startswith(f"{_CLASSES}.") or here in (there, there - 1):
+    if here in (there, there - 1):
         return None
     return f"it predicts {there} classes, background included, the model has {here}"
 
@@ -83,6 +86,8 @@ def _num_classes(model, arrays):
 
 def _reordered(model, name, array, arrays):
     prefix = name.rpartition(".")[0]
+    if find_part(model, "head") is None:
+        return array
     ratios, anchors = len(model.anchor_generator.ratios), model.head.num_anchors
     if prefix not in (_CLASSES, _BOXES) or len(array) % anchors:
         return array
