@@ -51,7 +51,7 @@ def merge_panoptic(
         classes: int32 (B, D), 1..K, 0 in empty slots.
         scores: float (B, D), of the detections.
         semantic: float (B, h, w, C), logits of the semantic head, at `size` or an integer fraction of it.
-        size: (H, W), of the canvas, ints.
+        size: (H, W), of the canvas, ints, or scalar tensors where the graph serves several canvases.
         thing_category: int (K + 1,), panoptic category 1..P of each class, as in `ops.semantic_classes`.
         stuff_category: int array (C,), panoptic category of each semantic class, 0 for classes of things.
         ranking: float (B, D), the higher of two overlapping instances lies on top. Defaults to the detection scores.
@@ -89,18 +89,20 @@ def merge_panoptic(
     ):
         if value not in choices:
             raise ValueError(f"{name} must be one of {choices}, received {value!r}.")
-    step = size[0] // semantic.shape[1]
-    if (step * semantic.shape[1], step * semantic.shape[2]) != tuple(size):
+    known = tuple(side if isinstance(side, int) else None for side in size)
+    cells = [static or dynamic for static, dynamic in zip(semantic.shape[1:3], tf.unstack(tf.shape(semantic)[1:3]))]
+    step = size[0] // cells[0]
+    if None not in (*known, *semantic.shape[1:3]) and (step * cells[0], step * cells[1]) != known:
         raise ValueError(
-            f"semantic must have the canvas's size or an integer fraction of it, received {tuple(semantic.shape[1:3])} "
-            f"for {tuple(size)}."
+            f"semantic must have the canvas's size or an integer fraction of it, received {tuple(cells)} for {known}."
         )
-    if stuff_area == "connected" and any(side % connected_stride for side in size):
-        raise ValueError(f"size must be a multiple of connected_stride={connected_stride}, received {tuple(size)}.")
+    if stuff_area == "connected" and any(side and side % connected_stride for side in known):
+        raise ValueError(f"size must be a multiple of connected_stride={connected_stride}, received {known}.")
     native = choose_implementation(implementation, "native", "portable", "merge_panoptic") == "native"
     batch = tf.shape(boxes)[0]
     ones = tf.ones((batch, 2))
-    image_sizes = ones * tf.cast(size, tf.float32) if image_sizes is None else tf.cast(image_sizes, tf.float32)
+    image_sizes = ones * tf.cast(tf.stack(size), tf.float32) if image_sizes is None else image_sizes
+    image_sizes = tf.cast(image_sizes, tf.float32)
     scales = ones if scales is None else tf.cast(scales, tf.float32)
     scores = tf.cast(scores, tf.float32)
     ranking = scores if ranking is None else tf.cast(ranking, tf.float32)
@@ -145,7 +147,7 @@ def merge_panoptic(
     inputs = (masks, boxes, classes, scores, ranking, semantic, image_sizes, scales)
     row = tf.TensorSpec((length,), tf.int32)
     signature = dict.fromkeys(("segment_classes", "segment_areas", "segment_detections"), row)
-    signature |= {"panoptic": tf.TensorSpec(size, tf.int32), "segment_scores": tf.TensorSpec(row.shape, tf.float32)}
+    signature |= {"panoptic": tf.TensorSpec(known, tf.int32), "segment_scores": tf.TensorSpec(row.shape, tf.float32)}
     # One image at a time: the semantic map at full size is the largest thing here.
     inputs = tuple(tf.stop_gradient(values) for values in inputs)
     return tf.map_fn(one_image, inputs, fn_output_signature=signature, parallel_iterations=1)
@@ -165,10 +167,10 @@ def _paint(masks, boxes, candidates, size, overlap_threshold, places, native):
 
     Counts and numbers are float32, which a GPU has kernels for and which is exact below 2^24 pixels.
     """
-    low = tf.math.ceil(boxes[:, :2] - 0.5)
-    low = tf.cast(tf.clip_by_value(low, 0.0, tf.cast(size, tf.float32)), tf.int32)
-    high = tf.math.floor(boxes[:, 2:] - 0.5) + 1.0
-    high = tf.maximum(tf.cast(tf.clip_by_value(high, 0.0, tf.cast(size, tf.float32)), tf.int32), low)
+    limit = tf.cast(tf.stack(size), tf.float32)
+    low = tf.cast(tf.clip_by_value(tf.math.ceil(boxes[:, :2] - 0.5), 0.0, limit), tf.int32)
+    high = tf.cast(tf.clip_by_value(tf.math.floor(boxes[:, 2:] - 0.5) + 1.0, 0.0, limit), tf.int32)
+    high = tf.maximum(high, low)
 
     def lay_down(i, canvas, taken, areas, rows):
         (y0, x0, y1, x1), mask = tf.unstack(boxes[i]), masks[i]
@@ -194,9 +196,9 @@ def _paint(masks, boxes, candidates, size, overlap_threshold, places, native):
         here = accepted & (tf.range(places) == taken)
         areas = tf.where(here, tf.cast(free, tf.int32), areas)
         rows = tf.where(here, i, rows)
-        return i + 1, tf.ensure_shape(painted, size), taken + tf.cast(accepted, tf.int32), areas, rows
+        return i + 1, tf.ensure_shape(painted, canvas.shape), taken + tf.cast(accepted, tf.int32), areas, rows
 
-    start = (0, tf.zeros(size), 0, tf.zeros(places, tf.int32), tf.fill([places], -1))
+    start = (0, tf.zeros(tf.stack(size)), 0, tf.zeros(places, tf.int32), tf.fill([places], -1))
     _, canvas, _, areas, rows = tf.while_loop(
         lambda i, *_: i < candidates, lay_down, start, maximum_iterations=boxes.shape[0], parallel_iterations=1
     )
@@ -204,13 +206,13 @@ def _paint(masks, boxes, candidates, size, overlap_threshold, places, native):
 
 
 def _inside(image_size, size):
-    rows, columns = (tf.range(side, dtype=tf.float32) < image_size[axis] for axis, side in enumerate(size))
+    rows, columns = (tf.cast(tf.range(side), tf.float32) < image_size[axis] for axis, side in enumerate(size))
     return rows[:, None] & columns[None, :]
 
 
 def _upsampled_argmax(probabilities, size):
     if tuple(probabilities.shape[:2]) != tuple(size):
-        probabilities = tf.image.resize(probabilities, size)
+        probabilities = tf.image.resize(probabilities, tf.stack(size))
     return tf.argmax(probabilities, axis=-1, output_type=tf.int32)
 
 
@@ -220,19 +222,18 @@ def _large_enough(stuff_map, slots, least, stride):
         return (stuff_map >= 0) & tf.gather(_counts(stuff_map, slots) >= least, tf.maximum(stuff_map, 0))
     cells = stuff_map[stride // 2 :: stride, stride // 2 :: stride]
     regions = connected_components(cells)
-    areas = _counts(regions, cells.shape[0] * cells.shape[1]) * stride**2
+    areas = _counts(regions, tf.size(cells)) * stride**2
     kept = tf.gather(areas >= least, tf.maximum(regions, 0)) & (cells >= 0)
     if stride == 1:
         return kept
     # A pixel stays if a region that stays has its class in the cell around it or in one beside that.
     cells = tf.where(kept, cells, -1)
-    height, width = stuff_map.shape
     padded = tf.pad(cells, ((1, 1), (1, 1)), constant_values=-1)
-    near = tf.zeros(stuff_map.shape, tf.bool)
+    near = tf.zeros_like(stuff_map, tf.bool)
     for y in range(3):
         for x in range(3):
-            moved = padded[y : y + cells.shape[0], x : x + cells.shape[1]]
-            near |= tf.repeat(tf.repeat(moved, stride, axis=0), stride, axis=1)[:height, :width] == stuff_map
+            moved = tf.slice(padded, (y, x), tf.shape(cells))
+            near |= tf.repeat(tf.repeat(moved, stride, axis=0), stride, axis=1) == stuff_map
     return near & (stuff_map >= 0)
 
 
@@ -246,7 +247,7 @@ def _counts(numbers, length):
 def _stuff_table(canvas, probabilities, slots, length, step):
     """Areas int32 and mean probabilities float32 (length,) of the slots; the latter at the centres of cells."""
     areas = tf.cast(_counts(canvas - 1, length), tf.int32)
-    cells = canvas[step // 2 :: step, step // 2 :: step] - 1
+    cells = tf.strided_slice(canvas, [step // 2] * 2, tf.shape(canvas), [step] * 2) - 1
     of_cell = tf.cast(cells[..., None] == slots, tf.float32)
     totals = tf.reduce_sum(of_cell * probabilities, axis=(0, 1))
     means = tf.math.divide_no_nan(totals, tf.reduce_sum(of_cell, axis=(0, 1)))

@@ -138,6 +138,25 @@ def test_compiled_by_xla_it_gives_the_same():
         np.testing.assert_allclose(compiled[key], value, atol=1e-5, err_msg=key)
 
 
+def test_one_graph_serves_several_canvases():
+    def merged(arrays):
+        size = tf.unstack(4 * tf.shape(arrays["semantic"])[1:3])
+        return merge_panoptic(
+            **arrays, size=size, thing_category=THINGS, stuff_category=STUFF, stuff_area="connected", min_stuff_area=80
+        )
+
+    arrays = tf.nest.map_structure(tf.constant, scene(6))
+    spec = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), arrays)
+    spec["semantic"] = tf.TensorSpec((2, None, None, len(STUFF)))
+    run = tf.function(merged, autograph=False, input_signature=[spec])
+    kwargs = {"size": SIZE, "thing_category": THINGS, "stuff_category": STUFF}
+    expected = merge_panoptic(**arrays, **kwargs, stuff_area="connected", min_stuff_area=80)
+    for key, value in run(arrays).items():
+        np.testing.assert_allclose(value, expected[key], atol=1e-6)
+    smaller = arrays | {"semantic": arrays["semantic"][:, :4, :6]}
+    assert run(smaller)["panoptic"].shape == (2, 16, 24)
+
+
 def person_and_tie(**options):
     """A large instance of class 1 with score 0.9, a small one of class 2 with 0.6 inside it, ground of class 4."""
     semantic = np.zeros((1, 8, 12, 5), "float32")
