@@ -1,0 +1,208 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from panet_tf.backbones.resnet import resnet
+from panet_tf.data.preprocessing import Preprocessing
+from panet_tf.export.saved_model import export_saved_model
+from panet_tf.heads.dense import DenseHead
+from panet_tf.inference.predictor import Predictor
+from panet_tf.models.anchor_generator import AnchorGenerator
+from panet_tf.models.class_loss import ClassLoss
+from panet_tf.models.dense_detection_selector import DenseDetectionSelector
+from panet_tf.models.dense_target_assigner import DenseTargetAssigner
+from panet_tf.models.hard_example_selector import HardExampleSelector
+from panet_tf.models.retinanet import RetinaNet, retinanet
+from panet_tf.ops.boxes import box_area
+from tests.models.tiny import CATEGORIES, batch_of_boxes, tiny_backbone
+
+LOSSES = {"class_loss", "box_loss"}
+
+
+def tiny(**kwargs):
+    """RetinaNet of 8 channels, one convolution a subnet and 6 detections."""
+    parts = {
+        "backbone": tiny_backbone(),
+        "filters": 8,
+        "head": DenseHead(num_classes=2, num_anchors=4, filters=8, num_convs=1, norm=kwargs.get("norm")),
+        "anchor_generator": AnchorGenerator(sizes=(12, 24, 48, 64, 96), ratios=(0.7, 1.4), scales_per_octave=2),
+        "detection_selector": DenseDetectionSelector(score_threshold=0.0, pre_nms_top_k=20, max_detections=6),
+    }
+    return retinanet(categories=CATEGORIES, **(parts | kwargs))
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A model that tests may call and none may change."""
+    return tiny()
+
+
+def dataset(**kwargs):
+    return tf.data.Dataset.from_tensors(batch_of_boxes(**kwargs)).repeat()
+
+
+VARIANTS = {
+    "xla": {},
+    "hard examples": {
+        "class_loss": ClassLoss(form="cross_entropy", alpha=None),
+        "example_selector": HardExampleSelector(count=32, candidates=64, negatives_per_positive=3),
+    },
+    "bottom-up path": {"bottom_up": True, "class_loss": ClassLoss(form="focal_star")},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_fit_names_both_losses_and_lowers_the_total(name):
+    keras.utils.set_random_seed(0)
+    model = tiny(**VARIANTS[name])
+    model.compile(optimizer=keras.optimizers.Adam(3e-3), jit_compile=name == "xla")
+    history = model.fit(dataset(), steps_per_epoch=10, epochs=3, verbose=0).history
+    assert set(history) == LOSSES | {"loss"}
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    np.testing.assert_allclose(history["loss"], sum(np.array(history[name]) for name in LOSSES), rtol=1e-5)
+
+
+def test_evaluate_gives_the_losses_of_the_same_sums(plain):
+    plain.compile()
+    batch = batch_of_boxes()
+    logs = plain.evaluate(tf.data.Dataset.from_tensors(batch), verbose=0, return_dict=True)
+    for name, (total, count) in plain(batch)["losses"].items():
+        np.testing.assert_allclose(logs[name], total / count, rtol=1e-5)
+
+
+def test_counts_are_positives_or_with_a_selection_examples():
+    batch = batch_of_boxes()
+    model = tiny()
+    anchors = model.anchor_generator(model.features(batch["images"]))
+    labels = model.targets(anchors, {name: tf.constant(value) for name, value in batch.items()})["classes"].numpy()
+    losses = model(batch)["losses"]
+    assert float(losses["class_loss"][1]) == float(losses["box_loss"][1]) == np.sum(labels > 0) > 0
+    selected = tiny(example_selector=HardExampleSelector(count=10, candidates=100))
+    assert {float(count) for _, count in selected(batch)["losses"].values()} == {20}
+    given = tiny(normalizers={"box_loss": "positive_per_image"})(batch)["losses"]
+    assert (float(given["class_loss"][1]), float(given["box_loss"][1])) == (np.sum(labels > 0), 2)
+
+
+def test_predictions_lie_in_the_original_image_and_are_sorted(plain):
+    outputs = plain.predict(tf.data.Dataset.from_tensors(batch_of_boxes()), verbose=0)
+    assert outputs["boxes"].shape == (2, 6, 4) and "losses" not in outputs
+    assert (outputs["boxes"] >= 0).all() and (outputs["boxes"] <= [32, 48, 32, 48]).all()  # scale 2: half the canvas
+    assert (np.diff(outputs["scores"], axis=1) <= 0).all()
+    assert set(np.unique(outputs["classes"])) <= {0, 1, 2}
+    np.testing.assert_array_equal((outputs["classes"] > 0).sum(axis=1), outputs["num_detections"])
+    np.testing.assert_array_equal(outputs["image_ids"], [0, 1])
+
+
+def test_a_saved_model_predicts_the_same(tmp_path):
+    model = tiny(
+        bottom_up=True,
+        class_loss=ClassLoss(form="focal_star", gamma=4.0),
+        example_selector=HardExampleSelector(count=9),
+        normalizers={"box_loss": "sampled"},
+        box_beta=0.0,
+    )
+    batch = batch_of_boxes()
+    expected = model(batch)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded, RetinaNet) and loaded.categories == CATEGORIES
+    for part in ("anchor_generator", "target_assigner", "class_loss", "example_selector", "detection_selector"):
+        assert getattr(loaded, part).get_config() == getattr(model, part).get_config()
+    assert (loaded.levels, loaded.normalizers) == (("N3", "N4", "N5", "N6", "N7"), {"box_loss": "sampled"})
+    tf.nest.map_structure(np.testing.assert_array_equal, loaded(batch), expected)
+
+
+def test_exports_and_serves_what_the_predictor_finds(tmp_path):
+    model = tiny(preprocessing=Preprocessing(canvases=((64, 96),), short_side=64, long_side=96))
+    pixels = np.uint8(np.random.default_rng(0).integers(0, 255, (32, 48, 3)))
+    served = tf.saved_model.load(str(export_saved_model(model, tmp_path))).signatures
+    assert set(served) == {"serving_default", "tensors"}
+    found = served["tensors"](images=tf.constant(pixels[None]))
+    direct = Predictor(model)(pixels)[0]
+    number = int(found["num_detections"][0])
+    assert number == len(direct["scores"]) > 0 and "masks" not in direct
+    np.testing.assert_allclose(found["detection_boxes"][0, :number], direct["boxes"], atol=0.01)
+    np.testing.assert_array_equal(found["detection_classes"][0, :number], direct["category_ids"])
+
+
+@pytest.mark.parametrize("empty", [(0,), (0, 1)])
+def test_images_without_objects_train_without_nan(empty):
+    model = tiny()
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    logs = model.train_on_batch(batch_of_boxes(empty=empty), return_dict=True)
+    assert all(np.isfinite(value) for value in logs.values())
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    if len(empty) == 2:
+        assert logs["box_loss"] == 0
+
+
+def test_padding_images_count_in_no_loss(plain):
+    padded = batch_of_boxes(batch=2)
+    alone = {key: value[:1].copy() for key, value in padded.items()}
+    padded["image_ids"][1] = -1
+    expected, got = (plain(batch)["losses"] for batch in (alone, padded))
+    for name in LOSSES:
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-4)
+
+
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_bfloat16_keeps_boxes_and_losses_in_float32(jit_compile):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = tiny()
+        model.compile(optimizer=keras.optimizers.SGD(0.01), jit_compile=jit_compile)
+        logs = model.train_on_batch(batch_of_boxes(), return_dict=True)
+        outputs = model(batch_of_boxes())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert all(np.isfinite(value) for value in logs.values())
+    assert outputs["boxes"].dtype == outputs["scores"].dtype == tf.float32
+    assert {value.dtype for value in tf.nest.flatten(outputs["losses"])} == {tf.float32}
+    assert model.features(batch_of_boxes()["images"])["P3"].dtype == tf.bfloat16
+
+
+def test_one_trace_serves_several_canvases(plain):
+    batches = [batch_of_boxes(), batch_of_boxes(height=96, width=64)]
+    spec = {key: tf.TensorSpec(value.shape, value.dtype) for key, value in batches[0].items()}
+    spec["images"] = tf.TensorSpec((2, None, None, 3))
+    found = plain.predict(tf.data.Dataset.from_generator(lambda: batches, output_signature=spec), verbose=0)
+    for i, batch in enumerate(batches):
+        alone = plain(batch)
+        for key in ("boxes", "scores", "classes"):
+            np.testing.assert_allclose(found[key][2 * i : 2 * i + 2], alone[key], rtol=1e-3, atol=1e-3)
+
+
+def test_the_thesis_s_model_by_default():
+    with keras.StatelessScope():
+        model = retinanet(categories=[{"id": i, "name": str(i)} for i in range(80)], backbone=resnet(18))
+    shapes = {weight.path.split("/", 1)[1]: tuple(weight.shape) for weight in model.necks[0].weights}
+    assert shapes["extra6/conv/kernel"] == (3, 3, 512, 256) and shapes["extra7/conv/kernel"] == (3, 3, 256, 256)
+    assert not any("output2" in name or "lateral2" in name for name in shapes)
+    assert tuple(model.head.class_logits.kernel.shape) == (3, 3, 256, 720)
+    anchors = model.anchor_generator({f"P{n}": np.zeros((1, 1, 1, 1)) for n in range(3, 8)})
+    for level, side in (("P3", 32), ("P7", 512 * 2 ** (2 / 3))):  # "32 - 813 pixels"
+        sides = np.sqrt(box_area(anchors[level]))
+        np.testing.assert_allclose(sides.min() if level == "P3" else sides.max(), side, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"normalizers": {"box": 1}}, r"losses of the model .*\['box'\]"),
+        ({"head": DenseHead(num_classes=3, num_anchors=4)}, "head must have .* received 3 and 2"),
+        ({"head": DenseHead(num_classes=2, num_anchors=9)}, "same num_anchors, received 9 and 4"),
+        ({"target_assigner": DenseTargetAssigner(box_weights=(2, 2, 1, 1))}, "same box_weights"),
+        ({"levels": ("P3", "P9")}, r"levels must be among .*received \('P3', 'P9'\)"),
+    ],
+)
+def test_what_cannot_be_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**change)
+
+
+def test_missing_classes_are_named(plain):
+    batch = batch_of_boxes()
+    del batch["classes"]
+    with pytest.raises(ValueError, match=r"missing \['classes'\]"):
+        plain(batch)
