@@ -1,4 +1,4 @@
-"""Measures the average precision of a trained detector.
+"""Measures the average precision, and the panoptic quality where it predicts maps, of a trained model.
 
 Examples:
   python scripts/evaluate.py --gin_file quickstart.gin --model runs/quickstart/model.keras --output metrics.json
@@ -21,6 +21,7 @@ flags.DEFINE_multi_string(
 flags.DEFINE_multi_string("gin_bindings", [], "Single bindings that win over files; may be given several times.")
 flags.DEFINE_multi_string("gin_search_paths", [], "Further folders in which gin files are looked for.")
 flags.DEFINE_string("output", None, "JSON file for the metrics; they are printed in any case.")
+flags.DEFINE_string("submission", None, "Folder for panoptic predictions in COCO's format; their JSON lies beside it.")
 flags.DEFINE_integer("max_images", None, "Look at this many images only, for a quick check.", lower_bound=1)
 FLAGS = flags.FLAGS
 
@@ -28,8 +29,8 @@ FLAGS = flags.FLAGS
 def main(_):
     panet_tf.gin_setup.parse_gin(FLAGS.gin_file, FLAGS.gin_bindings, search_paths=FLAGS.gin_search_paths)
     model = load_model(FLAGS.model)
-    limit = {} if FLAGS.max_images is None else {"max_images": FLAGS.max_images}
-    metrics = gin.get_configurable("panet_tf.evaluate")(model, **limit)
+    given = {name: FLAGS[name].value for name in ("max_images", "submission") if FLAGS[name].value is not None}
+    metrics = gin.get_configurable("panet_tf.evaluate")(model, **given)
     for name, value in metrics.items():
         print(f"{name:14s} {value:.4f}")
     if FLAGS.output:

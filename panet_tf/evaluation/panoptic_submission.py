@@ -8,7 +8,7 @@ import gin
 import numpy as np
 
 from panet_tf.evaluation.panoptic_png import write_panoptic_png
-from panet_tf.evaluation.panoptic_results import panoptic_results
+from panet_tf.evaluation.panoptic_results import KEYS, panoptic_results
 
 
 @gin.register(module="panet_tf")
@@ -37,6 +37,14 @@ class PanopticSubmission:
         self.file_names = dict(file_names or {})
         self.reset()
 
+    @classmethod
+    def made_for(cls, model, data, **kwargs):
+        """The submission of a model's predictions, with its categories, or the data's where it has none of its own."""
+        categories = getattr(model, "panoptic_categories", None) or getattr(data, "panoptic_categories", None)
+        if not categories:
+            raise ValueError("a panoptic submission needs panoptic_categories, of the model or of the data.")
+        return cls(categories=categories, **kwargs)
+
     def reset(self):
         """Forgets all predictions; files stay until they are written anew."""
         self._annotations = {}
@@ -48,8 +56,11 @@ class PanopticSubmission:
             predictions: dict of arrays, as `PanopticEvaluator.update` takes it.
 
         Raises:
-            ValueError: an image has come before.
+            ValueError: an array is missing, or an image has come before.
         """
+        missing = [key for key in KEYS if key not in predictions]
+        if missing:
+            raise ValueError(f"panoptic predictions need {KEYS}, missing {missing}.")
         arrays = {key: np.asarray(value) for key, value in predictions.items()}
         for i, image_id in enumerate(arrays["image_ids"].tolist()):
             if image_id >= 0:

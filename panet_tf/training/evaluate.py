@@ -8,24 +8,29 @@ import keras
 import numpy as np
 
 from panet_tf.evaluation.coco_evaluator import CocoEvaluator
+from panet_tf.evaluation.panoptic_evaluator import PanopticEvaluator
+from panet_tf.evaluation.panoptic_submission import PanopticSubmission
 
 
 @gin.register(module="panet_tf")
-def evaluate(model, data, *, evaluators=None, max_images=None, verbose="auto"):
+def evaluate(model, data, *, evaluators=None, submission=None, max_images=None, verbose="auto"):
     """Predicts a data set batch by batch and gives the metrics; nothing but the evaluators' own results is kept.
 
     Args:
         model: `keras.Model` that predicts the dict of `panet_tf.models.RCNN`, or the path of a `.keras` file.
         data: `panet_tf.data.DetectionData` made for evaluation (or anything with `dataset()`, `categories`,
             `num_examples` and `source.coco_ground_truth()`).
-        evaluators: tuple of evaluators (`update`, `result`, `reset`), or of functions of `ground_truth` and
-            `max_detections` that make them. `None` (default) is `CocoEvaluator` for boxes and, where the model predicts
-            them, masks.
+        evaluators: tuple of evaluators (`update`, `result`, `reset`), or of what makes them: classes with
+            `made_for(model, data)`, or functions of `ground_truth` and `max_detections`. `None` (default) is
+            `CocoEvaluator` for boxes and, where the model predicts them, masks; and `PanopticEvaluator` where the model
+            predicts panoptic maps and the source has `panoptic_ground_truth()`.
+        submission: folder for panoptic predictions in COCO's format, PNG files and the JSON beside it, or `None`
+            (default).
         max_images: int or `None`, how many images to look at, for a quick check; the metrics are then of those images.
         verbose: `"auto"` prints progress (a bar in a terminal, else a line now and then), `False` nothing.
 
     Returns:
-        dict from names like `"segm/AP"` to floats.
+        dict from names like `"segm/AP"` and `"pq"` to floats.
 
     Raises:
         ValueError: when the model's categories are not those of the data, or an image comes twice.
@@ -37,8 +42,9 @@ def evaluate(model, data, *, evaluators=None, max_images=None, verbose="auto"):
     if not isinstance(model, keras.Model):
         model = keras.saving.load_model(model, compile=False)
     check_categories_match(model, data)
+    writing = [] if submission is None else [PanopticSubmission.made_for(model, data, folder=submission)]
     if evaluators is not None:
-        evaluators = [make_evaluator(evaluator, model, data) for evaluator in evaluators]
+        evaluators = [make_evaluator(evaluator, model, data) for evaluator in evaluators] + writing
         for evaluator in evaluators:
             evaluator.reset()
     total = data.num_examples if max_images is None else min(max_images, data.num_examples)
@@ -46,7 +52,7 @@ def evaluate(model, data, *, evaluators=None, max_images=None, verbose="auto"):
     seen = 0
     for outputs in predictions(model, data.dataset()):
         if evaluators is None:
-            evaluators = [default_evaluator(outputs, model, data)]
+            evaluators = default_evaluators(outputs, model, data) + writing
         for evaluator in evaluators:
             evaluator.update(outputs)
         seen += int(np.sum(outputs["image_ids"] >= 0))
@@ -78,16 +84,23 @@ def predictions(model, dataset):
         yield {name: _array(value) for name, value in outputs.items()}
 
 
-def default_evaluator(outputs, model, data):
-    """`CocoEvaluator` for what a model's predictions hold."""
-    metrics = ("bbox", "segm") if "masks" in outputs else ("bbox",)
-    return CocoEvaluator(data.source.coco_ground_truth(), metrics=metrics, **_max_detections(model))
+def default_evaluators(outputs, model, data):
+    """`CocoEvaluator` and `PanopticEvaluator` for what a model's predictions and the source's ground truth hold."""
+    evaluators = []
+    if "boxes" in outputs:
+        metrics = ("bbox", "segm") if "masks" in outputs else ("bbox",)
+        evaluators.append(CocoEvaluator(data.source.coco_ground_truth(), metrics=metrics, **_max_detections(model)))
+    if "panoptic" in outputs and hasattr(data.source, "panoptic_ground_truth"):
+        evaluators.append(PanopticEvaluator.made_for(model, data))
+    return evaluators
 
 
 def make_evaluator(evaluator, model, data):
-    """An evaluator as it is, or made by a function of the ground truth."""
+    """An evaluator as it is, or made for the model and the data."""
     if hasattr(evaluator, "update") and not isinstance(evaluator, type):
         return evaluator
+    if hasattr(evaluator, "made_for"):
+        return evaluator.made_for(model, data)
     return evaluator(ground_truth=data.source.coco_ground_truth(), **_max_detections(model))
 
 
@@ -101,22 +114,24 @@ def check_categories_match(model, data):
 
     Args:
         model: anything; one without `categories` is not checked.
-        data: object with `categories`, a sequence of dicts with `id` and `name`.
+        data: object with `categories`, a sequence of dicts with `id` and `name`. `panoptic_categories` are compared
+            where both have them.
 
     Raises:
         ValueError: naming the first difference.
     """
-    if getattr(model, "categories", None) is None:
-        return
-    ours = [(category["id"], category.get("name")) for category in model.categories]
-    theirs = [(category["id"], category.get("name")) for category in data.categories]
-    if ours == theirs:
-        return
-    difference = next((pair for pair in zip(ours, theirs) if pair[0] != pair[1]), (f"{len(ours)}", f"{len(theirs)}"))
-    raise ValueError(
-        "The model and the data must have the same categories in the same order (id, name); the first difference is "
-        f"{difference[0]} in the model and {difference[1]} in the data."
-    )
+    for kind in ("categories", "panoptic_categories"):
+        ours, theirs = (getattr(owner, kind, None) for owner in (model, data))
+        if ours is None or (theirs is None and kind == "panoptic_categories"):
+            continue
+        ours, theirs = ([(category["id"], category.get("name")) for category in owner] for owner in (ours, theirs))
+        if ours != theirs:
+            counts = (f"{len(ours)}", f"{len(theirs)}")
+            difference = next((pair for pair in zip(ours, theirs) if pair[0] != pair[1]), counts)
+            raise ValueError(
+                f"The model and the data must have the same {kind} in the same order (id, name); the first difference "
+                f"is {difference[0]} in the model and {difference[1]} in the data."
+            )
 
 
 def _array(value):

@@ -8,13 +8,13 @@ from panet_tf.training.evaluate import evaluate
 
 @gin.register(module="panet_tf")
 class EvaluationCallback(keras.callbacks.Callback):
-    """Evaluates at the end of epochs and adds `val_<metric>` to the logs, e.g. `val_segm/AP`.
+    """Evaluates at the end of epochs and adds `val_<metric>` to the logs, e.g. `val_segm/AP` or `val_pq`.
 
     Place it before callbacks that read those logs (`Checkpointing`, `keras.callbacks.EarlyStopping` and the like).
 
     Args:
         data: `panet_tf.data.DetectionData` made for evaluation.
-        evaluators: as in `panet_tf.training.evaluate`. Defaults to COCO's.
+        evaluators: as in `panet_tf.training.evaluate`. Defaults to COCO's and, of panoptic models, panoptic quality.
         every: int, epochs between evaluations; the last epoch is always evaluated. Defaults to 1.
         max_images: int or `None`, how many images to look at. Defaults to all.
         verbose: as in `panet_tf.training.evaluate`.
