@@ -13,7 +13,7 @@ class DeformConv(keras.layers.Layer):
     """A convolution whose taps read where a second convolution of the same input tells them to.
 
     First version (Dai et al., 2017, section 2.1): offsets; second (Zhu et al., 2019, section 3.1.2), with `modulated`:
-    a factor between 0 and 1 for each tap, too. The offsets' convolution starts at zero, so that training begins from the
+    a factor between 0 and 1 for each tap, too. The offsets' convolution starts at zero: training begins from the
     plain convolution, or half of it where modulated. Padding is of half the kernel on both sides.
 
     Args:

@@ -6,12 +6,23 @@ import tensorflow as tf
 
 from panet_tf.ops.fpn_level import fpn_level, level_stride
 from panet_tf.ops.roi_align import roi_align_levels
+from panet_tf.ops.roi_pool import roi_pool_levels, roi_warp_levels
+
+# Functions by their names in the tables, and the options that each takes.
+_OPERATORS = {
+    "align": (roi_align_levels, ("samples", "aligned", "pooling")),
+    "pool": (roi_pool_levels, ()),
+    "warp": (roi_warp_levels, ("samples", "pooling")),
+}
 
 
 @gin.register(module="panet_tf")
 @keras.saving.register_keras_serializable("panet_tf")
 class FPNLevelPooling(keras.layers.Layer):
     """RoIAlign of every region on one level of a pyramid, chosen by the region's size (FPN, section 4.2).
+
+    Where there is one level alone, as in C4 models, from that. RoIPool and RoIWarp, which round regions to cells, stand
+    beside it for comparison (Mask R-CNN, Tables 2c, 2d and 6).
 
     Args:
         output_size: int, cells a side. Defaults to 7, the box head's; the mask head has 14.
@@ -24,6 +35,9 @@ class FPNLevelPooling(keras.layers.Layer):
         inclusive: bool, whether regions end one pixel earlier at the bottom and right. Detectron's and PANet's boxes
             name the last pixel that they hold, and their RoIAlign goes from number to number. Defaults to False.
         level_epsilon, ratio_epsilon: as in `panet_tf.ops.fpn_level.fpn_level`. Default to 1e-6 and 0.
+        operator: `"align"`, RoIAlign; `"pool"`, RoIPool, the greatest cell of each bin, to which `samples`, `aligned`
+            and `pooling` say nothing; `"warp"`, RoIWarp, to which `aligned` says nothing. Defaults to `"align"`.
+        pooling: `"average"` or `"max"` of a cell's sampling points. Defaults to `"average"`.
 
     Call arguments:
         levels: dict of levels fine to coarse, `"P2"`.. or `"N2"`.., float (B, H / 2^n, W / 2^n, C).
@@ -33,7 +47,8 @@ class FPNLevelPooling(keras.layers.Layer):
         as many features of a region as a pooling layer gives them (`AdaptivePooling` gives one a level).
 
     Raises:
-        ValueError: if no level is left below `max_level`, or one is missing between them.
+        ValueError: if no level is left below `max_level`, or one is missing between them; for an unknown operator or
+            pooling.
 
     Example:
         >>> (features,) = FPNLevelPooling(output_size=14)(levels, rois)
@@ -51,6 +66,8 @@ class FPNLevelPooling(keras.layers.Layer):
         inclusive=False,
         level_epsilon=1e-6,
         ratio_epsilon=0.0,
+        operator="align",
+        pooling="average",
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # regions stay in float32, whatever the levels are
@@ -63,6 +80,14 @@ class FPNLevelPooling(keras.layers.Layer):
         self.inclusive = inclusive
         self.level_epsilon = level_epsilon
         self.ratio_epsilon = ratio_epsilon
+        self.operator = operator
+        self.pooling = pooling
+        if operator not in _OPERATORS:
+            raise ValueError(f"operator must be one of {tuple(_OPERATORS)}, received {operator!r}.")
+        if pooling not in ("average", "max") or (pooling == "max" and not samples):
+            raise ValueError(
+                f'pooling must be "average", or "max" of a fixed number of samples, received {pooling!r} of {samples}.'
+            )
 
     def call(self, levels, rois):
         pooled = pooled_levels(levels, self.max_level)
@@ -78,13 +103,13 @@ class FPNLevelPooling(keras.layers.Layer):
             level_epsilon=self.level_epsilon,
             ratio_epsilon=self.ratio_epsilon,
         )
-        features = roi_align_levels(
+        options = {"samples": self.samples, "aligned": self.aligned, "pooling": self.pooling}
+        features = _OPERATORS[self.operator][0](
             pooled,
             to_last_pixels(rois) if self.inclusive else rois,
             level - numbers[0],
             output_size=self.output_size,
-            samples=self.samples,
-            aligned=self.aligned,
+            **{name: options[name] for name in _OPERATORS[self.operator][1]},
         )
         return (features,)
 
@@ -100,6 +125,8 @@ class FPNLevelPooling(keras.layers.Layer):
             "inclusive": self.inclusive,
             "level_epsilon": self.level_epsilon,
             "ratio_epsilon": self.ratio_epsilon,
+            "operator": self.operator,
+            "pooling": self.pooling,
         }
 
 

@@ -4,6 +4,8 @@
 `"gather"` reads the four neighbours of every sampling point, which XLA compiles.
 """
 
+import functools
+
 import tensorflow as tf
 
 from panet_tf.ops import xla
@@ -18,10 +20,11 @@ def roi_align(
     output_size,
     samples=2,
     aligned=True,
+    pooling="average",
     max_samples=6,
     implementation="auto",
 ):
-    """Pools RoIs from one feature map by bilinear interpolation, averaged over a grid of points in each bin.
+    """Pools RoIs from one feature map by bilinear interpolation: the mean, or the greatest, of a grid of points a bin.
 
     A point outside [-1, size] of the map counts as 0; between that and the outermost cells' centres the edge value
     holds. Features get gradients, RoIs do not. Computed in float32. Source: Mask R-CNN, section 3 (RoIAlign);
@@ -36,6 +39,7 @@ def roi_align(
             Defaults to 2.
         aligned: bool, whether cell i has its centre at (i + 0.5) * stride. Without it, as in Detectron, the map is
             shifted by half a cell and RoIs are at least one cell long. Defaults to True.
+        pooling: `"average"` or `"max"` of a bin's points (Mask R-CNN, Table 2c). Defaults to `"average"`.
         max_samples: int, limit when `samples` is 0; cost grows with its square. The default of 6 suffices for 7 bins
             and RoIs of 1344 pixels on stride 32.
         implementation: `"auto"`, `"crop_and_resize"` or `"gather"`. Defaults to `"auto"`: `"gather"` where XLA
@@ -45,12 +49,15 @@ def roi_align(
         (B, R, height, width, C) in the dtype of `features`.
 
     Raises:
-        ValueError: on an unknown implementation.
+        ValueError: on an unknown implementation or pooling, or the greatest of points whose number adapts.
 
     Example:
         >>> roi_align(levels["P3"], rois, stride=8, output_size=7).shape
         TensorShape([2, 512, 7, 7, 256])
     """
+    if pooling != "average":
+        pool = functools.partial(roi_align, features, rois, stride=stride)
+        return _greatest_point(pool, pooling, output_size, samples, aligned, implementation)
     implementation = xla.choose_implementation(implementation, "crop_and_resize", "gather", "roi_align")
     bins = _Bins(output_size, samples, max_samples, aligned)
     flat_rois = tf.reshape(tf.stop_gradient(tf.cast(rois, tf.float32)), (-1, 4)) / stride
@@ -71,6 +78,7 @@ def roi_align_levels(
     strides=None,
     samples=2,
     aligned=True,
+    pooling="average",
     max_samples=6,
     implementation="auto",
 ):
@@ -87,7 +95,7 @@ def roi_align_levels(
             min_level`; clipped.
         output_size: int or (height, width), bins.
         strides: dict from level to pixels. Defaults to 2^n for a level whose name ends in n.
-        samples, aligned, max_samples, implementation: as in `roi_align`.
+        samples, aligned, pooling, max_samples, implementation: as in `roi_align`.
 
     Returns:
         (B, R, height, width, C) in the dtype of the features.
@@ -95,6 +103,9 @@ def roi_align_levels(
     Raises:
         ValueError: on an unknown implementation or a level without a stride.
     """
+    if pooling != "average":
+        pool = functools.partial(roi_align_levels, levels, rois, level_index, strides=strides)
+        return _greatest_point(pool, pooling, output_size, samples, aligned, implementation)
     implementation = xla.choose_implementation(implementation, "crop_and_resize", "gather", "roi_align_levels")
     bins = _Bins(output_size, samples, max_samples, aligned)
     strides = [level_stride(level) if strides is None else strides[level] for level in levels]
@@ -113,6 +124,23 @@ def roi_align_levels(
             parts.append(_cropped(feature_map, tf.gather(flat_rois, place), tf.gather(image, place), bins))
         pooled = tf.dynamic_stitch(places, parts)
     return _unflatten(pooled, rois, features[0], bins)
+
+
+def _greatest_point(pool, pooling, output_size, samples, aligned, implementation):
+    """The points themselves, as bins of one point each, and the greatest of every bin's."""
+    if pooling != "max" or not samples:
+        raise ValueError(
+            f'pooling must be "average", or "max" of a fixed number of samples, received {pooling!r} of {samples}.'
+        )
+    height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
+    points = pool(
+        output_size=(height * samples, width * samples), samples=1, aligned=aligned, implementation=implementation
+    )
+    channels = points.shape[-1]
+    flat = tf.reshape(points, (-1, height * samples, width * samples, channels))
+    pooled = tf.nn.max_pool2d(flat, samples, samples, "VALID")
+    shape = tf.concat([tf.shape(points)[:2], [height, width, channels]], axis=0)
+    return tf.ensure_shape(tf.reshape(pooled, shape), (*points.shape[:2], height, width, channels))
 
 
 class _Bins:

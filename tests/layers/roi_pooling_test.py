@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from panet_tf.layers.adaptive_pooling import AdaptivePooling
 from panet_tf.layers.roi_pooling import FPNLevelPooling
+from panet_tf.ops.roi_align import roi_align_levels
+from panet_tf.ops.roi_pool import roi_pool_levels, roi_warp_levels
 from tests.layer_checks import assert_close, check_layer
 
 RNG = np.random.default_rng(0)
@@ -124,3 +126,23 @@ def test_static_shapes_and_the_same_values_compiled():
     symbolic = {k: keras.Input((None, None, 3), name=k) for k in levels}
     (features,) = pooling(symbolic, keras.Input((4, 4)))
     assert features.shape == (None, 4, 3, 3, 3)
+
+
+@pytest.mark.parametrize(
+    "operator, pooling, function",
+    [("pool", "average", roi_pool_levels), ("warp", "max", roi_warp_levels), ("align", "max", roi_align_levels)],
+)
+def test_operators_of_the_tables(operator, pooling, function):
+    level = {"C4": RNG.standard_normal((2, 16, 16, 3)).astype("f")}
+    layer = FPNLevelPooling(output_size=3, operator=operator, pooling=pooling)
+    (found,) = FPNLevelPooling.from_config(layer.get_config())(level, ROIS)
+    options = {} if operator == "pool" else {"pooling": pooling}
+    expected = function(level, tf.constant(ROIS), tf.zeros((2, 4)), output_size=3, **options)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_unknown_operators_are_refused():
+    with pytest.raises(ValueError, match="operator must be one of.*'crop'"):
+        FPNLevelPooling(operator="crop")
+    with pytest.raises(ValueError, match="received 'max' of 0"):
+        FPNLevelPooling(pooling="max", samples=0)

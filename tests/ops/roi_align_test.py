@@ -268,3 +268,30 @@ def test_the_implementation_follows_the_compiler():
 def test_unknown_implementations_are_refused():
     with pytest.raises(ValueError, match="roi_align: implementation.*'fast'"):
         roi_align(tf.zeros((1, 8, 8, 2)), tf.zeros((1, 3, 4)), stride=4, output_size=2, implementation="fast")
+
+
+@pytest.mark.parametrize(("implementation", "jit_compile"), IMPLEMENTATIONS)
+def test_the_greatest_point_of_a_bin(implementation, jit_compile):
+    rng = np.random.default_rng(7)
+    features, rois = tf.constant(rng.normal(size=(2, 9, 11, 3)), tf.float32), random_rois(rng, (2, 6), 72, 88)
+    kwargs = {"stride": 8, "implementation": implementation}
+
+    def run(features):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            pooled = roi_align(features, rois, output_size=(2, 3), samples=2, pooling="max", **kwargs)
+        return pooled, tape.gradient(pooled, features)
+
+    pooled, gradient = compiled(run, jit_compile)(features)
+    points = roi_align(features, rois, output_size=(4, 6), samples=1, **kwargs).numpy()
+    points = points.reshape(2, 6, 2, 2, 3, 2, 3)  # bins, and points inside them
+    np.testing.assert_allclose(pooled, points.max((3, 5)), atol=1e-5)
+    np.testing.assert_allclose(tf.reduce_sum(gradient * features), tf.reduce_sum(pooled), rtol=1e-4)  # linear in them
+    level = {"P3": features}
+    of_level = roi_align_levels(level, rois, tf.zeros((2, 6)), output_size=(2, 3), pooling="max")
+    np.testing.assert_allclose(of_level, pooled, atol=1e-5)
+
+
+def test_the_greatest_of_points_that_adapt_is_refused():
+    with pytest.raises(ValueError, match="a fixed number of samples, received 'max' of 0"):
+        roi_align(tf.zeros((1, 8, 8, 2)), tf.zeros((1, 3, 4)), stride=4, output_size=2, samples=0, pooling="max")
