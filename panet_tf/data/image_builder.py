@@ -19,11 +19,11 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Base of builders that write each image of a file list, checked, with what `_annotate` makes of it.
 
     A subclass sets `self._files`, dict from a split's name to an object with `images` (iterable of dicts `{"id",
-    "file_name", "height", "width"}`, with a length), `report` and `path` (for messages), and has
-    `_image_file(split, image)`, the path or the bytes of an image, and
-    `_annotate(split, image, height, width, report)`, dict of the example's further features, with `objects`. Both may
-    raise a `ValueError`, whose message is the rule that is broken, and ": " and what was received: the image is
-    skipped. The configuration has `splits`, `keep_empty` and `progress`.
+    "file_name", "height", "width"}`, with a length), `report` and `path` (for messages). It has
+    `_image_file(split, image)`, path or bytes of an image, and `_annotate(split, image, height, width, report)`, dict of
+    the example's further features, with `objects`; there images have a `position` too. Both may raise a `ValueError`,
+    whose message is the rule that is broken, and ": " and what was received: the image is skipped. The configuration
+    has `splits`, `keep_empty` and `progress`.
     """
 
     def _split_generators(self, dl_manager):
@@ -32,18 +32,19 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, split):
         """Yields (image id, example) in the file's order; images are read ahead by a few threads."""
-        files = self._files[split]
-        report = ProblemReport()
-        report.merge(files.report)
+        files, report = self._files[split], ProblemReport()
+        listed = files.images
+        report.merge(files.report)  # after the list was read, which may have found something
         images = tqdm.tqdm(
-            files.images,
+            listed,
             desc=f"Preparing {split}",
             unit=" images",
             disable=not self.builder_config.progress,
             file=sys.stderr,
         )
         num_written = 0
-        for image, (example, problems) in _ordered(images, lambda image: self._example(split, image)):
+        placed = ({**image, "position": position} for position, image in enumerate(images))
+        for image, (example, problems) in _ordered(placed, lambda image: self._example(split, image)):
             report.merge(problems)
             if example is None:
                 continue
@@ -51,7 +52,7 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield image["id"], example
         if not num_written:
             raise ValueError(
-                f"a data set needs images, none of the {len(files.images)} of {files.path} can be used:\n"
+                f"a data set needs images, none of the {len(listed)} of {files.path} can be used:\n"
                 f"{report.summary(max_listed=3)}"
             )
         self.info.metadata.setdefault("problems", {})[split] = [[a, r, n] for (a, r), n in report.counts.items()]
