@@ -55,7 +55,7 @@ def draw_detections(
     Example:
         >>> Image.fromarray(draw_detections(image, predictor(image)[0])).save("overlay.png")
     """
-    image = _as_picture(image)
+    image = as_picture(image)
     boxes = np.asarray(detections["boxes"], "float32").reshape(-1, 4)
     count = len(boxes)
     for key in ("scores", "classes", "names", "masks", "ids"):
@@ -95,7 +95,7 @@ def draw_detections(
     return image
 
 
-def _as_picture(image):
+def as_picture(image):
     """uint8 (height, width, 3) of what people call an image."""
     image = np.asarray(image)
     if image.dtype != np.uint8:
