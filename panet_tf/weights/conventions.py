@@ -288,7 +288,8 @@ def _set_backbone(backbone, values):
         before = _move_strides(backbone, values["stride_in"])
         done += [] if before is None else [("backbone.stride_in", values["stride_in"], before)]
     if "padding" in values and isinstance(backbone, keras.Model):
-        done += [("backbone.padding", values["padding"], before) for before in _move_padding(backbone, values["padding"])]
+        place = values["padding"]
+        done += [("backbone.padding", place, before) for before in _move_padding(backbone, place)]
     return done
 
 
