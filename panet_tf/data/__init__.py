@@ -3,14 +3,20 @@
 import importlib
 
 _HOMES = {
+    "CityscapesFiles": "cityscapes_files",
+    "CocoPanopticFiles": "coco_panoptic_files",
     "CocoSource": "coco_source",
     "ColorJitter": "color_jitter",
     "DetectionData": "detection_data",
     "OccludedShapesSource": "occluded_shapes_source",
+    "PanopticFromInstances": "panoptic_from_instances",
+    "PanopticSource": "panoptic_source",
     "Preprocessing": "preprocessing",
     "RandomCrop": "random_crop",
     "RandomFlip": "random_flip",
     "RandomRotation90": "random_rotation",
+    "TfdsPanopticFiles": "tfds_panoptic_files",
+    "VistasFiles": "vistas_files",
     "nuclei_mini": "embedded",
     "pad_to_stride": "pad",
 }
