@@ -6,8 +6,10 @@ import math
 from absl import logging
 from pycocotools import mask as coco_mask
 
+from panet_tf.evaluation.keypoint_similarity import complete_keypoints, keypoint_count
 
-def coco_ground_truth(source, *, with_masks=True):
+
+def coco_ground_truth(source, *, with_masks=True, with_keypoints=False):
     """Reads a COCO instance file and makes good what people's files lack.
 
     A missing `iscrowd` is 0, a missing `area` is the mask's (without a mask the box's), a missing `bbox` is the mask's.
@@ -18,12 +20,13 @@ def coco_ground_truth(source, *, with_masks=True):
     Args:
         source: COCO dict (not changed), or the path of a JSON file.
         with_masks: whether masks are needed; they come out as compressed run-length codes. Defaults to `True`.
+        with_keypoints: whether keypoints are needed; objects without any have 0 of them. Defaults to `False`.
 
     Returns:
         COCO dict with `images`, `annotations`, `categories`; int, the number of annotations left out.
 
     Raises:
-        ValueError: not a COCO instance file.
+        ValueError: not a COCO instance file, or keypoints are needed and no category names any.
     """
     name = "ground truth"
     if not isinstance(source, dict):
@@ -47,10 +50,13 @@ def coco_ground_truth(source, *, with_masks=True):
         if not isinstance(_get(category, "id"), int):
             raise ValueError(f"category ids must be integers, received {category!r:.100} in {name}.")
     categories = {category["id"] for category in source["categories"]}
+    number = keypoint_count(source["categories"]) if with_keypoints else 0
+    if with_keypoints and not number:
+        raise ValueError(f"keypoints need categories that name them, {name} has none with a list of 'keypoints'.")
     annotations, skipped = [], 0
     for annotation in source["annotations"]:
         try:
-            annotations.append(_complete(annotation, images, categories, with_masks, len(annotations) + 1))
+            annotations.append(_complete(annotation, images, categories, with_masks, len(annotations) + 1, number))
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             skipped += 1
             reason = f"it lacks {error}" if isinstance(error, KeyError) else error
@@ -68,7 +74,7 @@ def _get(value, key):
     return value.get(key) if isinstance(value, dict) else None
 
 
-def _complete(annotation, images, categories, with_masks, new_id):
+def _complete(annotation, images, categories, with_masks, new_id, num_keypoints):
     if annotation.get("image_id") not in images:
         raise ValueError(f"unknown image id {annotation.get('image_id')!r}")
     if annotation.get("category_id") not in categories:
@@ -89,6 +95,8 @@ def _complete(annotation, images, categories, with_masks, new_id):
         done["area"] = float(coco_mask.area(code)) if code else done["bbox"][2] * done["bbox"][3]
     if len(done["bbox"]) != 4 or not all(math.isfinite(number) for number in (*done["bbox"], done["area"])):
         raise ValueError(f"bbox and area must be finite numbers, received {done['bbox']} and {done['area']}")
+    if num_keypoints:
+        done |= complete_keypoints(annotation, num_keypoints)
     return done
 
 
