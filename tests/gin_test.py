@@ -26,6 +26,7 @@ PATHS = ("TRAIN_ANNOTATIONS", "TRAIN_IMAGES", "EVAL_ANNOTATIONS", "EVAL_IMAGES")
 # What a run of one file needs from others: schedules and runs are no whole configuration.
 COMPANIONS = {
     "runs/nuclei_30min.gin": (),  # a whole one, but for paths
+    "runs/compare_losses.gin": (),
     "schedules/": ("runs/train.gin", "models/panet_mobilenet_v2.gin", "data/nuclei_mini.gin"),
     "runs/": ("models/panet_mobilenet_v2.gin", "data/nuclei_mini.gin", "schedules/cosine.gin"),
 }
@@ -83,7 +84,8 @@ def test_parses_and_says_what_it_is(file):
     header = (ROOT / "gin" / file).read_text().split("\n\n")[0]
     assert header.startswith("# ")
     if file.startswith("papers/"):
-        assert re.search(r"^# PANet Table \d+", header) and "\n# Paper: " in header and "not run here" in header
+        assert re.search(r"^# (PANet|Lin's thesis,) Table \d+", header), header
+        assert "\n# Paper: " in header and "not run here" in header
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("models/")] + ["quickstart.gin"])

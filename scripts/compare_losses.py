@@ -1,0 +1,59 @@
+"""Trains one detector with several losses and seeds, all for the same steps, and compares their AP.
+
+Examples:
+  python scripts/compare_losses.py --output runs/losses --gin_file runs/compare_losses.gin
+  python scripts/compare_losses.py --output runs/losses --gin_file runs/compare_losses.gin --losses focal,ohem \\
+    --seeds 0 --gin_bindings 'STEPS = 300'
+
+Run it again with the same --output and it continues. There it leaves comparison.md, comparison.json and every run.
+"""
+
+import gc
+import json
+import pathlib
+
+import gin
+import keras
+from absl import app, flags
+
+import panet_tf
+from panet_tf.training.comparison import compare
+
+PLAIN = ('ClassLoss.form = "cross_entropy"', "ClassLoss.alpha = None")
+OHEM = (*PLAIN, "retinanet.example_selector = @HardExampleSelector()")
+LOSSES = {
+    "focal": ("ClassLoss.gamma = 2.0", "ClassLoss.alpha = 0.25"),
+    "balanced": ('ClassLoss.form = "cross_entropy"', "ClassLoss.alpha = 0.75"),
+    "ohem": (*OHEM, "HardExampleSelector.count = 128", "HardExampleSelector.iou_threshold = 0.5"),
+    "ohem_1to3": (*OHEM, "HardExampleSelector.count = 128", "HardExampleSelector.negatives_per_positive = 3"),
+    "cross_entropy": PLAIN,
+    "focal_star": ('ClassLoss.form = "focal_star"', "ClassLoss.gamma = 2.0", "ClassLoss.beta = 1.0"),
+}
+flags.DEFINE_multi_string("gin_file", [], "Gin files of a RetinaNet, its data and schedule.", required=True)
+flags.DEFINE_multi_string("gin_bindings", [], "Single bindings, such as 'STEPS = 100', that win over files.")
+flags.DEFINE_string("output", None, "Folder of the runs and the table.", required=True)
+flags.DEFINE_list("losses", ["focal", "balanced", "ohem"], f"Which to compare, of {', '.join(LOSSES)}.")
+flags.DEFINE_list("seeds", ["0", "1", "2"], "One run of every loss for each.")
+FLAGS = flags.FLAGS
+
+
+def run(bindings, seed, folder):
+    bindings = [*bindings, *FLAGS.gin_bindings, f"SEED = {seed}"]
+    panet_tf.gin_setup.parse_gin(FLAGS.gin_file, bindings)
+    print(f"== {folder}", flush=True)
+    gin.get_configurable("panet_tf.train")(model_dir=folder)
+    keras.backend.clear_session()
+    gc.collect()
+    return json.loads((pathlib.Path(folder) / "metrics.json").read_text())
+
+
+def main(_):
+    wanted = {name: LOSSES[name] for name in FLAGS.losses if name in LOSSES}
+    if len(wanted) != len(FLAGS.losses):
+        raise app.UsageError(f"--losses must be some of {', '.join(LOSSES)}, received {FLAGS.losses}.")
+    compare(run, wanted, [int(seed) for seed in FLAGS.seeds], FLAGS.output, title="Losses at equal steps")
+    print((pathlib.Path(FLAGS.output) / "comparison.md").read_text())
+
+
+if __name__ == "__main__":
+    app.run(main)
