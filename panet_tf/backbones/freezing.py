@@ -1,5 +1,7 @@
 """Keeping the first stages of a backbone as they are."""
 
+import re
+
 import gin
 import keras
 
@@ -15,7 +17,9 @@ def freeze(model, stages):
     they are. Call it before `compile`.
 
     Args:
-        model: functional model with outputs `"C2"`.. `"C5"`, from `resnet`, `mobilenet_v2` or `adapt_backbone`.
+        model: functional model with outputs `"C2"`.. `"C5"`, from `resnet`, `senet154`, `mobilenet_v2`,
+            `adapt_backbone` or another function of this folder. Residual networks may have fewer outputs: their stages
+            are known by name.
         stages: int from 0 (nothing) to 5 (everything).
 
     Returns:
@@ -29,16 +33,28 @@ def freeze(model, stages):
     """
     if stages not in range(6):
         raise ValueError(f"stages must be from 0 to 5, received {stages}.")
+    stage_of = _stages_by_name(model) or _stages_by_output(model)
+    for layer in model.layers:
+        if stage_of[layer.name] <= stages:
+            layer.trainable = False
+    return model
+
+
+def _stages_by_name(model):
+    """Stage of each layer of a residual network, `layer3_0_conv1` of the fourth; nothing for other networks."""
+    found = {layer.name: re.match(r"layer(\d)_", layer.name) for layer in model.layers}
+    if not any(name.startswith("layer1_0_") for name in found):
+        return None
+    return {name: int(match[1]) + 1 if match else 1 for name, match in found.items()}
+
+
+def _stages_by_output(model):
+    """Stage of each layer by the first level that needs it, and of the stem by its stride."""
     stride_levels = level_of_layers(model)
     stage_of = {}
     for level in ("C5", "C4", "C3", "C2"):
         if level in model.output:
             for layer in keras.Model(model.inputs[0], model.output[level]).layers:
                 stage_of[layer.name] = int(level[1])
-    for layer in model.layers:
-        stage = stage_of.get(layer.name, 5)
-        if stage == 2 and stride_levels.get(layer.name, 2) < 2:
-            stage = 1
-        if stage <= stages:
-            layer.trainable = False
-    return model
+    stem = {name for name, stage in stage_of.items() if stage == 2 and stride_levels.get(name, 2) < 2}
+    return {layer.name: 1 if layer.name in stem else stage_of.get(layer.name, 5) for layer in model.layers}
