@@ -6,7 +6,7 @@ from pycocotools import mask as coco_mask
 from panet_tf.ops.paste_window import paste_window
 
 
-def masks_to_rle(masks, boxes, size, threshold=0.5):
+def masks_to_rle(masks, boxes, size, threshold=0.5, *, whole_pixels=False):
     """Pastes box-sized mask probabilities into an image and encodes them.
 
     Only the pixels of a box's window are computed; the columns outside it enter as one run on either side. So 300 small
@@ -17,7 +17,8 @@ def masks_to_rle(masks, boxes, size, threshold=0.5):
         boxes: float (D, 4), yxyx in pixels of the image; may reach out of it.
         size: (height, width) of the image.
         threshold: float, a pixel belongs to the mask when its interpolated probability is at least this. Defaults to
-        0.5.
+            0.5.
+        whole_pixels: the rule of pasting, see `panet_tf.ops.paste_window`. Defaults to False.
 
     Returns:
         list of D dicts `{"size": [height, width], "counts": str}`, COCO's compressed code, ready for JSON.
@@ -30,7 +31,7 @@ def masks_to_rle(masks, boxes, size, threshold=0.5):
     """
     codes = []
     for mask, box in zip(np.asarray(masks), np.asarray(boxes)):
-        window, top, left = paste_window(mask, box, size)
+        window, top, left = paste_window(mask, box, size, whole_pixels=whole_pixels)
         codes.append(encode_window(window >= threshold, top, left, size))
     return codes
 

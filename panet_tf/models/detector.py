@@ -25,14 +25,27 @@ class Detector(keras.Model):
         seed: int, the run's seed of everything random inside the model. Defaults to 0.
         preprocessing: `panet_tf.data.Preprocessing` (or any serialisable object like it) that the model was trained
             with, for the predictor and the export. `panet_tf.train` sets it. Defaults to `None`.
+        whole_pixels: False, True or `"inclusive"`, the rule by which the predictor, the evaluators and the export paste
+            masks, see `panet_tf.ops.paste_window`. Importers set torchvision's and Detectron's. Defaults to False.
 
     Raises:
         ValueError: if a category lacks id or name, ids repeat, or a loss weight names no loss.
     """
 
-    def __init__(self, *, categories, loss_names, loss_weights=None, seed=0, preprocessing=None, **kwargs):
+    def __init__(
+        self,
+        *,
+        categories,
+        loss_names,
+        loss_weights=None,
+        seed=0,
+        preprocessing=None,
+        whole_pixels=False,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)
         self.preprocessing = preprocessing
+        self.whole_pixels = whole_pixels
         self.categories = check_categories(categories)
         self.loss_names = tuple(loss_names)
         self.loss_weights = dict(loss_weights or {})
@@ -82,6 +95,7 @@ class Detector(keras.Model):
             "loss_weights": dict(self.loss_weights),
             "seed": self.seed,
             "preprocessing": self.preprocessing and keras.saving.serialize_keras_object(self.preprocessing),
+            "whole_pixels": self.whole_pixels,
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }

@@ -75,7 +75,7 @@ def mask_targets(masks, frames, rois, indices, size, *, soft=False, samples=1, m
     return targets if soft else tf.cast(targets >= 0.5, tf.float32)
 
 
-def pasting_matrix(low, high, pixels, cells, first=0):
+def pasting_matrix(low, high, pixels, cells, first=0, *, whole_pixels=False):
     """One axis of pasting as a matrix; the mask in an image is `rows @ mask @ transpose(columns)`.
 
     Args:
@@ -84,18 +84,29 @@ def pasting_matrix(low, high, pixels, cells, first=0):
         pixels: int or scalar tensor, how many pixels are wanted.
         cells: int, of the mask along the axis.
         first: int or int32 scalar tensor, the first of those pixels. Defaults to 0.
+        whole_pixels: False, True or `"inclusive"`: the older rule of Detectron and torchvision, see `paste_window`.
+            Defaults to False.
 
     Returns:
         float32 (..., pixels, cells), weights that give the value at each pixel's centre, zero outside the box.
     """
+    has_length, ring = (high > low)[..., None], 0
+    if whole_pixels:
+        high, ring = tf.maximum(high - 1.0, low) if whole_pixels == "inclusive" else high, 1
+        middle, half = (high + low) * 0.5, (high - low) * 0.5 * ((cells + 2) / cells)
+        low, high = _without_fraction(middle - half), _without_fraction(middle + half) + 1.0
     centres = tf.cast(first + tf.range(pixels), tf.float32) + 0.5
-    scale = tf.math.divide_no_nan(float(cells), high - low)
-    weights = _hat((centres - low[..., None]) * scale[..., None] - 0.5, cells)
-    inside = (centres >= low[..., None]) & (centres <= high[..., None]) & (high > low)[..., None]
+    scale = tf.math.divide_no_nan(float(cells + 2 * ring), high - low)
+    weights = _hat((centres - low[..., None]) * scale[..., None] - 0.5 - ring, cells)
+    inside = (centres >= low[..., None]) & (centres <= high[..., None]) & has_length
     return tf.where(inside[..., None], weights, 0.0)
 
 
-def paste_masks(masks, boxes, size):
+def _without_fraction(x):
+    return tf.sign(x) * tf.floor(tf.abs(x))
+
+
+def paste_masks(masks, boxes, size, *, whole_pixels=False):
     """Probabilities at the pixels of an image from masks over boxes.
 
     Each pixel centre takes the m x m grid's value by bilinear interpolation between cell centres, with zeros around
@@ -106,14 +117,15 @@ def paste_masks(masks, boxes, size):
         masks: float (..., D, m, m), probabilities inside each box.
         boxes: float (..., D, 4), yxyx in pixels of the image; may reach out of it.
         size: (height, width) of the image, ints.
+        whole_pixels: as in `pasting_matrix`. Defaults to False.
 
     Returns:
         float32 (..., D, height, width). Zeros for boxes without area.
     """
     masks = tf.cast(masks, tf.float32)
     y0, x0, y1, x1 = tf.unstack(tf.cast(boxes, tf.float32), axis=-1)
-    rows = pasting_matrix(y0, y1, size[0], masks.shape[-2])
-    columns = pasting_matrix(x0, x1, size[1], masks.shape[-1])
+    rows = pasting_matrix(y0, y1, size[0], masks.shape[-2], whole_pixels=whole_pixels)
+    columns = pasting_matrix(x0, x1, size[1], masks.shape[-1], whole_pixels=whole_pixels)
     return tf.matmul(tf.matmul(rows, masks), columns, transpose_b=True)
 
 
@@ -128,7 +140,7 @@ def paste_masks_numpy(masks, boxes, size, threshold=0.5, *, whole_pixels=False):
         boxes: float (D, 4), yxyx in pixels of the image; may reach out of it.
         size: (height, width) of the image.
         threshold: float, above 0. Defaults to 0.5.
-        whole_pixels: bool, torchvision's rule of pasting instead, see `paste_window`. Defaults to False.
+        whole_pixels: False, True or `"inclusive"`, see `paste_window`. Defaults to False.
 
     Returns:
         NumPy bool (D, height, width).

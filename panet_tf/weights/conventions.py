@@ -49,13 +49,13 @@ def torchvision(*, keypoints=False, dense=False, epsilon=None):
     return _merged(shared, regions, sizes, pooling, head)
 
 
-def detectron2(*, style="caffe", cascade=False, keypoints=False, dense=False):
+def detectron2(*, style="caffe", cascade=False, keypoints=False, panoptic=False, dense=False):
     """detectron2's model zoo: Faster, Mask, Keypoint, Cascade, Panoptic R-CNN and RetinaNet on FPN.
 
     Args:
         style: `"caffe"` for R-50 and R-101, which began with MSRA's weights: strides in 1x1 convolutions, no std;
             `"torch"` for X-101 and models that began with torchvision's. Defaults to `"caffe"`.
-        cascade, keypoints, dense: bool, the kind of model. Default to False.
+        cascade, keypoints, panoptic, dense: bool, the kind of model. Default to False.
 
     Returns:
         dict of dicts for `set_conventions`.
@@ -87,6 +87,16 @@ def detectron2(*, style="caffe", cascade=False, keypoints=False, dense=False):
             }
         stages["detection_selector"] = {"box_weights": weights}
     head = {"keypoint_head": {"score": "softmax"}} if keypoints else {}
+    merging = {
+        "context": "stuff_plus_thing",
+        "order": "detection",
+        "score_threshold": 0.5,
+        "overlap_threshold": 0.5,
+        "min_stuff_area": 4096,
+        "stuff_area": "total",
+        "thing_classes": "void",
+    }
+    head |= {"panoptic_merger": merging} if panoptic else {}
     return _merged(shared, regions, stages, head, _pooling(samples=0, aligned=True, level_epsilon=0.0))
 
 
@@ -212,6 +222,8 @@ def _pooling(*, samples, aligned, level_epsilon, inclusive=False, ratio_epsilon=
         "canonical_level": 4,
         "level_epsilon": level_epsilon,
         "ratio_epsilon": ratio_epsilon,
+        "operator": "align",
+        "pooling": "average",
     }
     return {part: values for part in POOLINGS}
 

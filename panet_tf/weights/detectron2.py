@@ -54,6 +54,11 @@ def _subnet(name, ours):
     return Rule(rf"head\.{name}\.(\d+)", "head", place(lambda rest: "norm" if rest else "conv"))
 
 
+def _stage(kind):
+    """Convolutions of a level in the semantic head: between them it upsamples."""
+    return lambda _, level, place: f"level{level}_conv{int(place) // 2 + 1}.{kind}"
+
+
 RULES = (
     Rule(r"backbone\.bottom_up\.stem\.conv1", "backbone", "conv1", reversed_colors),
     Rule(r"backbone\.bottom_up\.stem\.conv1\.norm", "backbone", "bn1"),
@@ -78,6 +83,9 @@ RULES = (
     Rule(r"roi_heads\.keypoint_head\.score_lowres", "keypoint_head", "logits"),
     _subnet("cls_subnet", "class"),
     _subnet("bbox_subnet", "box"),
+    Rule(r"sem_seg_head\.p(\d)\.(\d)", "semantic_head", _stage("conv")),
+    Rule(r"sem_seg_head\.p(\d)\.(\d)\.norm", "semantic_head", _stage("norm")),
+    Rule(r"sem_seg_head\.predictor", "semantic_head", "logits"),
     Rule(r"head\.cls_score", "head", "class_logits"),
     Rule(r"head\.bbox_pred", "head", "box_deltas", anchor_deltas),
 )
@@ -138,10 +146,12 @@ def detectron2_mismatch(model, name, arrays):
         return None if scores is None else class_mismatch(find_part(model, "box_head"), len(scores) - 1)
     if name.startswith("roi_heads.mask_head.predictor."):
         return class_mismatch(find_part(model, "mask_head"), len(array))
-    if name == "roi_heads.keypoint_head.score_lowres.bias":
-        head = find_part(model, "keypoint_head")
-        here = getattr(head, "num_keypoints", len(array))
-        return None if here == len(array) else f"it predicts {len(array)} keypoints, the model has {here}"
+    if name.startswith("sem_seg_head.predictor."):
+        return class_mismatch(find_part(model, "semantic_head"), len(array), "semantic classes")
+    if name.startswith("roi_heads.keypoint_head.score_lowres."):
+        there = array.shape[1 if array.ndim > 1 else 0]
+        here = getattr(find_part(model, "keypoint_head"), "num_keypoints", there)
+        return None if here == there else f"it predicts {there} keypoints, the model has {here}"
     return None
 
 
@@ -176,5 +186,6 @@ def detectron2_conventions(arrays, style, epsilon=None):
         style=style,
         cascade="roi_heads.box_predictor.1.cls_score.weight" in arrays,
         keypoints=any(name.startswith("roi_heads.keypoint_head.") for name in arrays),
+        panoptic=any(name.startswith("sem_seg_head.") for name in arrays),
         dense="head.cls_score.weight" in arrays,
     )

@@ -2,7 +2,7 @@
 
 Its classes, boxes and masks have the background first; its norms in the backbone are scales and shifts alone; its first
 convolution takes blue, green, red. The bottom-up path has biases beside group norms: build it with
-`PAFPN(norm="group", use_bias=True)`, as `panet_tf.models.panet_release` does.
+`PAFPN(norm="group", use_bias=True)`, as `panet_tf.models.from_checkpoint` does.
 
 Source: https://github.com/ShuLiu1993/PANet, `lib/modeling/{FPN,fast_rcnn_heads,mask_rcnn_heads,model_builder}.py`, on
 Detectron.pytorch, `lib/modeling/ResNet.py`.

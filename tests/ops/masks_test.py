@@ -122,6 +122,11 @@ def test_pasting_equals_its_definition_and_its_numpy_twin(seed):
     pasted = paste_masks(masks, boxes, (20, 30)).numpy()
     for mask, box, result in zip(masks, boxes, pasted):
         np.testing.assert_allclose(result, slow_paste(mask, box, (20, 30)), atol=1e-4)
+    for rule in (True, "inclusive"):
+        whole = paste_masks(masks, boxes, (20, 30), whole_pixels=rule)
+        expected = paste_masks_numpy(masks, boxes, (20, 30), threshold=0.4, whole_pixels=rule)
+        clear = np.abs(whole - 0.4) > 1e-4
+        np.testing.assert_array_equal(expected[clear], whole.numpy()[clear] >= 0.4)
     twin = paste_masks_numpy(masks, boxes, (20, 30), threshold=0.4)
     assert twin.dtype == bool and twin.shape == pasted.shape
     clear = np.abs(pasted - 0.4) > 1e-4

@@ -81,7 +81,9 @@ def test_whole_pixels_follow_the_older_steps(box, seed):
     y, x, h, w = box
     box = (y, x, min(y + h, 12), min(x + w, 15))  # detections are clipped
     mask = np.random.default_rng(seed).random((6, 6)).astype("float32")
-    window, top, left = paste_window(mask, box, (12, 15), whole_pixels=True)
-    image = np.zeros((12, 15), "float32")
-    image[top : top + window.shape[0], left : left + window.shape[1]] = window
-    np.testing.assert_allclose(image, pasted_in_whole_pixels(mask, box, 12, 15), atol=1e-5)
+    low, high = np.float32(box[:2]), np.float32(box[2:])
+    for rule, last in ((True, box), ("inclusive", (*low, *np.maximum(high - np.float32(1), low)))):
+        window, top, left = paste_window(mask, box, (12, 15), whole_pixels=rule)
+        image = np.zeros((12, 15), "float32")
+        image[top : top + window.shape[0], left : left + window.shape[1]] = window
+        np.testing.assert_allclose(image, pasted_in_whole_pixels(mask, last, 12, 15), atol=1e-5)
