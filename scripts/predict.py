@@ -7,7 +7,8 @@ Examples:
     --gin_bindings 'Preprocessing.short_side = 640' --gin_bindings 'Preprocessing.canvases = ((640, 640),)' \\
     --gin_bindings 'Predictor.preprocessing = @Preprocessing()'
 
-Into the output folder go predictions.json (a COCO data set, with scores), results.json (COCO results) and overlays/.
+Into the output folder go predictions.json (a COCO data set, with scores), results.json (COCO results) and overlays/;
+of panoptic models also panoptic/ and panoptic.json, COCO's submission format.
 """
 
 import os
@@ -15,15 +16,12 @@ import pathlib
 
 import gin
 from absl import app, flags
-from PIL import Image
 from tqdm import tqdm
 
-from panet_tf.evaluation.coco_ground_truth import coco_ground_truth
 from panet_tf.gin_setup import parse_gin
-from panet_tf.inference.coco_json import CocoJson
 from panet_tf.inference.find_images import find_images
 from panet_tf.inference.load_model import load_model
-from panet_tf.inference.overlay import overlay
+from panet_tf.inference.prediction_folder import PredictionFolder
 
 flags.DEFINE_string("model", None, "A .keras file, or the model_dir of a run that has ended.", required=True)
 flags.DEFINE_string("output", None, "Folder of what is written.", required=True)
@@ -40,18 +38,13 @@ def main(arguments):
     parse_gin(f.gin_file, f.gin_bindings)
     files = find_images(arguments[1:])
     root = os.path.commonpath([file.absolute().parent for file in files])
-    truth = coco_ground_truth(f.annotations)[0] if f.annotations else None
     predictor = gin.get_configurable("Predictor")(load_model(f.model), batch_size=f.batch_size, masks="rle")
-    coco = CocoJson(predictor.categories, image_ids=truth and {i["file_name"]: i["id"] for i in truth["images"]})
+    settings = {"annotations": f.annotations, "score_threshold": f.score_threshold, "overlays": f.overlays}
+    folder = PredictionFolder(output, predictor, root=root, **settings)
     for result in tqdm(predictor.stream(files), total=len(files), unit="image"):
-        coco.add(result)
-        if f.overlays:
-            path = output / "overlays" / (os.path.relpath(result["file_name"], root).removesuffix(".png") + ".png")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(overlay(result, ground_truth=truth, score_threshold=f.score_threshold)).save(path)
-    coco.write(output / "predictions.json")
-    coco.write(output / "results.json", results_only=True)
-    print(f"{len(coco.results())} instances in {len(files) - len(predictor.skipped)} images -> {output}")
+        folder.add(result)
+    folder.write()
+    print(f"{len(folder.coco.results())} instances in {len(files) - len(predictor.skipped)} images -> {output}")
     for name, reason in predictor.skipped:
         print(f"skipped {name}: {reason}")
 

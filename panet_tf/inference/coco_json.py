@@ -40,6 +40,9 @@ class CocoJson:
         Args:
             result: dict that `Predictor` returns, with masks as arrays, as run-length codes, or without.
 
+        Returns:
+            The image's id.
+
         Raises:
             ValueError: `image_ids` were given and do not hold the image.
         """
@@ -55,6 +58,7 @@ class CocoJson:
             size=result["size"],
             masks=None if masks is None else [_code(mask) for mask in masks],
         )
+        return image_id
 
     def results(self):
         """COCO results: a list of dicts with `image_id`, `category_id`, `bbox`, `score`, `segmentation`."""

@@ -9,6 +9,7 @@ from absl import logging
 from PIL import Image, ImageOps
 
 from panet_tf.evaluation.rle import masks_to_rle
+from panet_tf.inference.panoptic import panoptic_result
 from panet_tf.inference.read_pixels import read_pixels
 from panet_tf.ops.masks import paste_masks_numpy
 
@@ -35,7 +36,7 @@ class Predictor:
         score_threshold: float, lower scores are left out. Defaults to 0: everything that the model returns.
         mask_threshold: float, of the pasted probabilities. Defaults to 0.5.
         masks: `"bool"`: full-size arrays; `"rle"`: COCO's run-length codes, a thousandth of the memory on photographs;
-            `None`: no masks. Defaults to `"bool"`.
+            `None`: no masks. Defaults to `"bool"`. Panoptic maps come in any case.
         jit_compile: bool, compile the network with XLA. Defaults to `False`.
 
     Raises:
@@ -71,6 +72,7 @@ class Predictor:
             raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
         self.model = model
         self.categories = tuple(model.categories)
+        self.panoptic_categories = getattr(model, "panoptic_categories", None)
         self.preprocessing = preprocessing
         self.batch_size = int(batch_size)
         self.score_threshold = float(score_threshold)
@@ -91,7 +93,8 @@ class Predictor:
             `index`, the place among `images`; `file_name`, str or `None`; `size` (height, width); `boxes` float32
             (n, 4), yxyx in the image's pixels; `scores` float32 (n,), descending; `classes` int32 (n,), 1..K;
             `category_ids` int64 (n,), the data set's; `names`, n str; and `masks`, bool (n, height, width) or n
-            run-length codes, where the model finds any and they are wanted.
+            run-length codes, where the model finds any and they are wanted. Of a panoptic model also `panoptic`, int32
+            (height, width), ids of segments, 0 void, and `segments`, as `panoptic_result` gives them.
 
         Raises:
             ValueError: an array that is no image.
@@ -145,8 +148,13 @@ class Predictor:
         ids = [image["index"] for image, _ in batch]
         inputs["image_ids"] = tf.constant(ids + [-1] * (self.batch_size - len(batch)), tf.int64)
         outputs = {key: value.numpy() for key, value in self._function(inputs).items()}
+        outputs |= {key: inputs[key].numpy() for key in ("image_sizes", "scales", "offsets")}
         for i, (image, _) in enumerate(batch):
-            yield {**image, **self._instances({key: value[i] for key, value in outputs.items()}, image["size"])}
+            one = {key: value[i] for key, value in outputs.items()}
+            found = {**image, **self._instances(one, image["size"])}
+            if "panoptic" in one:
+                found |= panoptic_result(one, self.panoptic_categories, image["size"])
+            yield found
 
     def _instances(self, prediction, size):
         """The filled slots of one image that score enough, best first."""
@@ -171,7 +179,7 @@ class Predictor:
 def _call(model, inputs):
     """Predictions in float32 and ints, under any dtype policy."""
     outputs = model(inputs, training=False)
-    wanted = ("boxes", "scores", "classes", "masks")
+    wanted = ("boxes", "scores", "classes", "masks", "panoptic", "segment_classes", "segment_scores")
     return {
         key: tf.cast(value, tf.float32) if value.dtype.is_floating else value
         for key, value in outputs.items()

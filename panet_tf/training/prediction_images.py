@@ -13,6 +13,7 @@ from panet_tf.training.atomic_write import write_atomically
 from panet_tf.training.evaluate import predictions
 from panet_tf.training.event_writer import EventWriter
 from panet_tf.visualization.draw_detections import draw_detections
+from panet_tf.visualization.panoptic import draw_panoptic
 from panet_tf.visualization.side_by_side import side_by_side
 
 
@@ -20,7 +21,8 @@ from panet_tf.visualization.side_by_side import side_by_side
 class PredictionImages(keras.callbacks.Callback):
     """Draws predictions beside the ground truth, for TensorBoard and as PNG files.
 
-    The first images of the data, as the network receives them, are drawn at the end of epochs: into
+    The first images of the data, as the network receives them, are drawn at the end of epochs, of panoptic models with
+    their map as a third picture: into
     `<model_dir>/images/<image id>_epoch_000012.png`, and into TensorBoard, where a slider goes through the epochs of
     each image. Pictures that earlier processes drew are kept.
 
@@ -69,9 +71,22 @@ class PredictionImages(keras.callbacks.Callback):
                 image = network_picture(one, getattr(self.data, "mean", 0.0), getattr(self.data, "std", 1.0))
                 draw = {"categories": self.data.categories, "scale": "auto"}
                 pictures = [draw_detections(image, found, score_threshold=self.score_threshold, **draw)]
+                titles = ["prediction", "ground truth"][: 1 + ("boxes" in truth)]
                 if "boxes" in truth:
                     pictures.append(draw_detections(image, truth, **draw))
-                yield int(image_id), side_by_side(pictures, ["prediction", "ground truth"][: len(pictures)])
+                if "panoptic" in outputs:
+                    pictures.append(self._panoptic(image, outputs["panoptic"][i], outputs["segment_classes"][i]))
+                    titles.append("panoptic prediction")
+                yield int(image_id), side_by_side(pictures, titles)
+
+    def _panoptic(self, image, labels, classes):
+        """The map of one image on the network's canvas, drawn."""
+        categories = self.model.panoptic_categories
+        segments = [
+            {"id": number, "category_id": categories[k - 1]["id"]} for number, k in enumerate(classes, start=1) if k > 0
+        ]
+        labels = labels[: image.shape[0], : image.shape[1]]
+        return draw_panoptic(image, labels, segments, categories=categories, scale="auto")
 
 
 def to_network(boxes, inputs):

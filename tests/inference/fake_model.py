@@ -59,3 +59,24 @@ class FakeModel(keras.Model):
     @classmethod
     def from_config(cls, config):
         return cls(config["categories"], keras.saving.deserialize_keras_object(config["preprocessing"]))
+
+
+@keras.saving.register_keras_serializable("panet_tf_tests")
+class FakePanopticModel(FakeModel):
+    """`FakeModel` with a map: bright pixels in slot 2, dark ones in slot 0, all others stuff in slot 3."""
+
+    @property
+    def panoptic_categories(self):
+        stuff = {"id": 200, "name": "grey", "isthing": 0}
+        return (stuff, *({**category, "isthing": 1} for category in self.categories))
+
+    def call(self, inputs, training=None):
+        grey = tf.reduce_mean(inputs["images"], -1)
+        labels = tf.where(grey > 200.0, 3, tf.where(grey < 40.0, 1, 4))
+        batch = tf.shape(grey)[0]
+        return super().call(inputs) | {
+            "panoptic": labels,
+            "segment_classes": tf.tile([[2, 0, 3, 1]], (batch, 1)),
+            "segment_scores": tf.tile([[0.9, 0.0, 0.6, 0.8]], (batch, 1)),
+            "original_sizes": inputs["original_sizes"],
+        }
