@@ -3,6 +3,7 @@
 from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.keypoint_rcnn import keypoint_rcnn
 from panet_tf.models.mask_rcnn import mask_rcnn
+from panet_tf.models.oanet import oanet, panoptic_fpn
 from panet_tf.models.panet import panet
 from panet_tf.models.rcnn import RCNN
 from panet_tf.models.retinanet import RetinaNet, retinanet
@@ -15,7 +16,9 @@ __all__ = [
     "faster_rcnn",
     "keypoint_rcnn",
     "mask_rcnn",
+    "oanet",
     "panet",
+    "panoptic_fpn",
     "retinanet",
     "torchvision_rcnn",
     "torchvision_retinanet",
