@@ -10,7 +10,7 @@ import re
 import gin
 import keras
 
-DEFINED_IN = {"MODEL": "models", "TRAIN_DATA": "data", "EVAL_DATA": "data", "BATCH_SIZE": "data"}
+DEFINED_IN = dict.fromkeys(("TRAIN_DATA", "EVAL_DATA", "BATCH_SIZE", "OBJECT_CONTEXT"), "data") | {"MODEL": "models"}
 """Macros that the files of a folder define; a run need not use all of them."""
 
 LAYER_ARGUMENTS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")

@@ -17,6 +17,7 @@ from panet_tf.gin_setup import gin_folder, parse_gin
 from panet_tf.layers.adaptive_pooling import AdaptivePooling
 from panet_tf.necks.pafpn import PAFPN
 from panet_tf.training.sgd import SGD
+from tests import tiny_panoptic
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted(str(path.relative_to(ROOT / "gin")) for path in (ROOT / "gin").rglob("*.gin"))
@@ -58,8 +59,10 @@ def parse(file, *bindings):
     companions = next((files for folder, files in COMPANIONS.items() if file.startswith(folder)), ())
     paths = [*embedded_paths.nuclei_mini("train"), *embedded_paths.nuclei_mini("val")]
     given = [f'{name} = "{path}"' for name, path in zip(PATHS, paths)]
-    own_images = ("data/coco.gin", "data/nuclei.gin", "runs/nuclei_30min.gin")
+    own_images = ("data/coco.gin", "data/nuclei.gin", "data/nuclei_panoptic.gin", "runs/nuclei_30min.gin")
     needs_paths = "CocoSource" in (ROOT / "gin" / file).read_text() or file in own_images
+    if "CocoPanopticFiles" in (ROOT / "gin" / file).read_text():
+        given, needs_paths = [*given, *(f'{part}_PANOPTIC = "{paths[1]}"' for part in ("TRAIN", "EVAL"))], True
     parse_gin([*(name for name in companions if name != file), file], [*(given if needs_paths else ()), *bindings])
 
 
@@ -173,14 +176,35 @@ def test_cityscapes():
     assert [float(rate(step)) for step in (17_999, 18_000)] == pytest.approx([0.01, 0.001])
 
 
+def panoptic_paths(file, folder):
+    """Bindings of a file of panoptic data to a tiny tree that is like what it reads."""
+    if file == "data/cityscapes.gin":
+        for split in ("train", "val"):
+            tiny_panoptic.write_cityscapes(folder, split, [np.full((32, 64), 26001)])
+    elif file == "data/vistas.gin":
+        for split in ("training", "validation"):
+            tiny_panoptic.write_vistas(folder, split, [np.full((32, 32), 2 * 256 + 1)])
+    elif file in ("data/coco_panoptic.gin", "data/own_coco_panoptic.gin"):
+        paths = tiny_panoptic.write_coco(folder, [tiny_panoptic.ground()], [list(tiny_panoptic.GROUND)])
+        names = [f"{part}_{name}" for part in ("TRAIN", "EVAL") for name in ("ANNOTATIONS", "PANOPTIC", "IMAGES")]
+        instances = ["TRAIN_INSTANCES = None", "EVAL_INSTANCES = None", "train/DetectionData.drop_empty = False"]
+        return [f'{name} = "{path}"' for name, path in zip(names, [*paths, *paths])] + instances
+    else:
+        return []
+    return [f'DATA_ROOT = "{folder}"']
+
+
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("data/")])
 def test_data_are_made(file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    parse(file)
+    parse(file, *panoptic_paths(file, tmp_path))
     train, evaluation = macro("TRAIN_DATA"), macro("EVAL_DATA")
     assert train.training and not evaluation.training
     assert train.categories == evaluation.categories
     assert train.batch_size == macro("BATCH_SIZE")
+    if "OBJECT_CONTEXT" in (ROOT / "gin" / file).read_text() or "panoptic" in file:
+        assert train.panoptic_categories == evaluation.panoptic_categories
+        assert {"semantic", "panoptic"} < set(evaluation.dataset().element_spec)
 
 
 def misspelt(*bindings, files=("quickstart.gin",)):
