@@ -64,7 +64,7 @@ def detections(model, levels, proposals, inputs):
 
     Returns:
         dict of `"boxes"` float32 (B, D, 4), `"scores"` float32 (B, D), `"classes"` int32 (B, D), `"valid"` bool (B, D)
-        and `"roi_indices"` int32 (B, D) into the proposals.
+        and `"rois"` float32 (B, D, 4), the regions that the last stage made them of.
     """
     boxes, scores = proposals["boxes"], []
     stages = _stages(model)
@@ -77,7 +77,8 @@ def detections(model, levels, proposals, inputs):
     logits = sample["class_logits"]
     if len(stages) > 1:  # the selector's softmax of logarithms gives the means back
         logits = tf.math.log(tf.maximum(tf.add_n(scores) / len(scores), SMALLEST))
-    return model.detection_selector(logits, sample["box_deltas"], boxes, proposals["valid"], inputs["image_sizes"])
+    found = model.detection_selector(logits, sample["box_deltas"], boxes, proposals["valid"], inputs["image_sizes"])
+    return found | {"rois": tf.gather(boxes, found["roi_indices"], batch_dims=1)}
 
 
 def refined_boxes(sample, box_weights, image_sizes):

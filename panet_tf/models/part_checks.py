@@ -41,7 +41,12 @@ def _check_companions(model):
         )
     if model.rpn_head is None and model.box_head is None:
         raise ValueError("a detector needs an rpn_head, a box_head or both, received neither.")
+    if model.interleaving not in (None, "repool", "reuse"):
+        raise ValueError(f'interleaving must be None, "repool" or "reuse", received {model.interleaving!r}.')
+    if model.interleaving == "reuse" and model.box_stages:
+        raise ValueError("interleaving='reuse' takes the features that boxes came from, received a cascade of stages.")
     for part, needed in (
+        ("interleaving", "mask_head"),
         ("box_stages", "box_head"),
         ("mask_head", "box_head"),
         ("keypoint_head", "box_head"),

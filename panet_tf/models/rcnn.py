@@ -47,6 +47,10 @@ class RCNN(Detector):
         box_stages: further `CascadeStage`s, each refining the boxes of the stage before. Defaults to none.
         shared_head: layer from a tuple of pooled features to a tuple of features, between every pooling and its head:
             the res5 of C4 models. Defaults to `None`.
+        interleaving: which regions masks are trained on and predicted for (SA-FPN + EJ-Head, section 3.2). `None`: the
+            box head's input regions in training, its boxes afterwards. `"repool"`: its boxes in both, those that
+            overlap an object by `roi_sampler.positive_iou` after refinement, pooled anew. `"reuse"`: the same choice,
+            on the features of the regions that the boxes came from. Defaults to `None`.
         mask_pooling, mask_head: the same for masks. With a `shared_head` masks may use `box_pooling`; otherwise both or
             neither.
         keypoint_pooling, keypoint_head: the same for keypoints.
@@ -116,6 +120,7 @@ class RCNN(Detector):
         box_head=None,
         box_stages=(),
         shared_head=None,
+        interleaving=None,
         mask_pooling=None,
         mask_head=None,
         keypoint_pooling=None,
@@ -155,6 +160,7 @@ class RCNN(Detector):
         self.box_head = box_head
         self.box_stages = list(box_stages)
         self.shared_head = shared_head
+        self.interleaving = interleaving
         self.mask_pooling = mask_pooling
         self.mask_head = mask_head
         self.keypoint_pooling = keypoint_pooling
@@ -307,7 +313,8 @@ class RCNN(Detector):
 
     def get_config(self):
         config = super().get_config()
-        config |= {"rpn_beta": self.rpn_beta, "box_beta": self.box_beta, "normalizers": dict(self.normalizers)}
+        config |= {name: getattr(self, name) for name in ("rpn_beta", "box_beta", "interleaving")}
+        config["normalizers"] = dict(self.normalizers)
         config |= {part: keras.saving.serialize_keras_object(getattr(self, part)) for part in self.parts}
         things = self.panoptic_categories
         config["panoptic_categories"] = things and [dict(category) for category in things]

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from panet_tf.layers.conv_block import ConvBlock
 from panet_tf.layers.norms import check_norm
+from panet_tf.necks.resizing import cut_to_size, twice_as_large
 
 
 @gin.register(module="panet_tf")
@@ -148,15 +149,10 @@ class FPN(keras.layers.Layer):
     def _upsample(self, x, like):
         """`x` at twice its size, cell i under cells 2i and 2i + 1; less the last row or column where `like` is odd."""
         if self.upsample == "nearest":
-            x = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)  # XLA has no gradient of resizing to the nearest
-        else:
-            sizes = zip(x.shape[1:3], tf.unstack(tf.shape(x)[1:3]))
-            doubled = [2 * (dynamic if static is None else static) for static, dynamic in sizes]
-            x = tf.cast(tf.image.resize(x, doubled, method="bilinear"), x.dtype)
-        if x.shape[1:3] == like.shape[1:3] and None not in x.shape[1:3]:
-            return x
-        height, width = tf.unstack(tf.shape(like)[1:3])
-        return tf.ensure_shape(x[:, :height, :width], (None, *like.shape[1:3], None))
+            return twice_as_large(x, like)
+        sizes = zip(x.shape[1:3], tf.unstack(tf.shape(x)[1:3]))
+        doubled = [2 * (dynamic if static is None else static) for static, dynamic in sizes]
+        return cut_to_size(tf.cast(tf.image.resize(x, doubled, method="bilinear"), x.dtype), like)
 
     def get_config(self):
         return {
