@@ -88,8 +88,8 @@ class PanopticEvaluator:
         Args:
             predictions: dict of arrays: `image_ids` (B,), negative for padding, which is left out; `panoptic` int
                 (B, H, W) on the network's canvas, 0 void, s the segment of slot s - 1; `segment_classes` int (B, S),
-                1..P, 0 for empty slots; `original_sizes` (B, 2); and `scales`, `offsets` (B, 2), network pixels per
-                original pixel and place of the window, which default to 1 and 0.
+                1..P, 0 for empty slots; `original_sizes`, `scales` and `offsets` (B, 2): of the image, network pixels
+                per original pixel, and the place of the window in original pixels.
 
         Raises:
             ValueError: an array is missing, an image is not in the ground truth or has come before, or a map and its

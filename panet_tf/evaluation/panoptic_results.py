@@ -5,7 +5,8 @@ import numpy as np
 from panet_tf.ops.panoptic_geometry import to_original_size
 from panet_tf.ops.panoptic_ids import VOID
 
-KEYS = ("image_ids", "panoptic", "segment_classes", "original_sizes")
+# Of a batch. Scales and offsets have no defaults: a map sampled as if it had the image's size is wrong in silence.
+KEYS = ("image_ids", "panoptic", "segment_classes", "original_sizes", "scales", "offsets")
 
 
 def panoptic_results(prediction, categories, *, size=None):
@@ -16,8 +17,8 @@ def panoptic_results(prediction, categories, *, size=None):
     Args:
         prediction: dict of one image's arrays, as a panoptic model gives them: `panoptic` int (H, W) on the network's
             canvas, 0 void, s the segment of slot s - 1; `segment_classes` int (S,), 1..P, 0 for an empty slot;
-            `original_sizes` (2,); and where there are any `segment_scores` (S,), `scales` (2,) and `offsets` (2,), as
-            the data give them, `image_sizes` (2,).
+            `original_sizes`, `scales` and `offsets` (2,), as the data give them; and where there are any
+            `segment_scores` (S,) and `image_sizes` (2,).
         categories: sequence of P dicts with `id`: of class 1, 2, ...
         size: (2,), height and width of the original. Defaults to the rounded `original_sizes`.
 
@@ -36,8 +37,8 @@ def panoptic_results(prediction, categories, *, size=None):
     labels = to_original_size(
         np.asarray(prediction["panoptic"], np.int32),
         size=size,
-        scale=prediction.get("scales", (1.0, 1.0)),
-        offset=prediction.get("offsets", (0.0, 0.0)),
+        scale=prediction["scales"],
+        offset=prediction["offsets"],
         shown=prediction.get("image_sizes"),
     )
     classes, scores = np.asarray(prediction["segment_classes"]), prediction.get("segment_scores")

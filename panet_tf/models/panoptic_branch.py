@@ -104,8 +104,9 @@ def outputs(model, bottom, levels, found, inputs):
             `"masks"` float32 (B, D, m, m).
 
     Returns:
-        What `PanopticMerger` gives, and `"ranking_scores"` float32 (B, D) with a spatial ranking module; without a
-        merger `"semantic"` int32 (B, h, w), the most probable class of the semantic head.
+        What `PanopticMerger` gives, the inputs' `"scales"` and `"offsets"`, and `"ranking_scores"` float32 (B, D) with
+        a spatial ranking module; without a merger `"semantic"` int32 (B, h, w), the most probable class of the semantic
+        head.
     """
     logits = _semantic_logits(model, bottom, levels, inputs, training=False)
     if model.panoptic_merger is None:
@@ -123,7 +124,8 @@ def outputs(model, bottom, levels, found, inputs):
         categories=model.panoptic_categories,
         size=spatial_size(inputs["images"]),
     )
-    return results | merged
+    # A map on the canvas means nothing without its place in the original image.
+    return results | merged | {key: inputs[key] for key in ("scales", "offsets")}
 
 
 def rank(ranking, found, inputs, score_threshold):

@@ -148,8 +148,9 @@ def test_ids_that_disagree_in_the_ground_truth(files, caplog):
 
 
 def test_what_is_no_prediction(evaluator):
-    with pytest.raises(ValueError, match=r"missing \['segment_classes'\]"):
-        evaluator.update({k: v for k, v in predicted(7).items() if k != "segment_classes"})
+    for key in ("segment_classes", "scales"):
+        with pytest.raises(ValueError, match=rf"missing \['{key}'\]"):
+            evaluator.update({k: v for k, v in predicted(7).items() if k != key})
     with pytest.raises(ValueError, match="image id 8 is not in the ground truth, which holds 3"):
         evaluator.update({**predicted(7), "image_ids": np.array([8])})
     with pytest.raises(ValueError, match="its slot of 5 is empty"):
