@@ -20,10 +20,10 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     A subclass sets `self._files`, dict from a split's name to an object with `images` (iterable of dicts `{"id",
     "file_name", "height", "width"}`, with a length), `report` and `path` (for messages). It has
-    `_image_file(split, image)`, path or bytes of an image, and `_annotate(split, image, height, width, report)`, dict of
-    the example's further features, with `objects`; there images have a `position` too. Both may raise a `ValueError`,
-    whose message is the rule that is broken, and ": " and what was received: the image is skipped. The configuration
-    has `splits`, `keep_empty` and `progress`.
+    `_image_file(split, image)`, path or bytes of an image, and `_annotate(split, image, height, width, report)`, dict
+    of the example's further features, with `objects`; there images have a `position` too. Both may raise a
+    `ValueError`, whose message is the rule that is broken, and ": " and what was received: the image is skipped. The
+    configuration has `splits`, `keep_empty` and `progress`.
     """
 
     def _split_generators(self, dl_manager):

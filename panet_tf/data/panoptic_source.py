@@ -86,6 +86,14 @@ class PanopticSource(PreparedSource):
 
         return PanopticGroundTruth(categories=self.panoptic_categories, image_ids=self.image_ids, read=read)
 
+    def segment_counts(self):
+        """int64 (P + 1,): how many segments each panoptic category 1..P has in all images."""
+        places = tf.data.Dataset.range(self.num_examples).map(
+            lambda index: self._read(index)["segments"]["category"], num_parallel_calls=tf.data.AUTOTUNE
+        )
+        size = len(self.panoptic_categories) + 1
+        return sum((np.bincount(found, minlength=size) for found in places.as_numpy_iterator()), np.zeros(size, int))
+
     def _prepare(self):
         def make_builder(folder, name):
             config = PanopticConfig(name=name, splits={SPLIT: self.files}, progress=self._progress, **self._settings)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests import tiny_coco
+from tests import tiny_coco, tiny_panoptic
 from tests.tiny_coco import annotation, image_entry
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "prepare_data.py"
@@ -57,6 +57,24 @@ def test_strict_fails_on_faults_and_passes_without(script, flawed, tmp_path_fact
 def test_an_unusable_data_set_is_explained_without_a_traceback(script, flawed, capsys):
     assert script(flawed, "--categories=cta") == 2
     assert "Unusable: " in (err := capsys.readouterr().err) and "Did you mean 'cat'" in err
+
+
+def test_panoptic_data_are_prepared_too(run_script, tmp_path, capsys):
+    level = logging.getLogger("panet_tf").level
+    ids, segments = tiny_panoptic.random_map(0)
+    file, maps, images = tiny_panoptic.write_coco(tmp_path, [ids], [segments])
+    cache = f"--cache={tmp_path}/cache"
+    given = (f"--annotations={file}", f"--panoptic={maps}", f"--images={images}", cache)
+    assert run_script("prepare_data", *given) == 0
+    out = capsys.readouterr().out
+    assert "1 images" in out and "stuff: grass (id 92): 1\n  stuff: sky (id 200): 1\nNo problems." in out
+    tiny_panoptic.write_cityscapes(tmp_path, "val", [[[24001, 24002], [7, 7]]])
+    assert run_script("prepare_data", f"--cityscapes={tmp_path}", "--split=val", cache) == 0
+    assert "class 1: person (id 24): 2" in capsys.readouterr().out
+    assert run_script("prepare_data", f"--vistas={tmp_path}", "--split=val", cache) == 2
+    assert run_script("prepare_data", f"--cityscapes={tmp_path}", f"--images={images}", cache) == 2
+    assert "received cityscapes + images" in capsys.readouterr().err
+    logging.getLogger("panet_tf").setLevel(level)
 
 
 @pytest.mark.slow
