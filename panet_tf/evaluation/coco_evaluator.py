@@ -1,4 +1,4 @@
-"""COCO box and mask metrics of a stream of predictions."""
+"""COCO box, mask and keypoint metrics of a stream of predictions."""
 
 import difflib
 
@@ -6,11 +6,14 @@ import gin
 import numpy as np
 from absl import logging
 
-from panet_tf.evaluation.coco_backends import check_backend, coco_tables, summarize
+from panet_tf.evaluation.coco_backends import check_backend, coco_tables, summarize, summarize_keypoints
 from panet_tf.evaluation.coco_ground_truth import coco_ground_truth
 from panet_tf.evaluation.coco_results import coco_results
+from panet_tf.evaluation.keypoint_similarity import keypoint_count
+from panet_tf.evaluation.keypoint_similarity import keypoint_sigmas as sigmas_of
+from panet_tf.ops.keypoint_decoding import decode_exactly
 
-METRICS = ("bbox", "segm")
+METRICS = ("bbox", "segm", "keypoints")
 
 
 @gin.register(module="panet_tf")
@@ -20,10 +23,14 @@ class CocoEvaluator:
     `update` turns each batch into COCO results at once, masks pasted and run-length encoded, so that only these are
     held; `result` compares what has come with the ground truth and may be asked at any time; `reset` starts anew.
 
+    Keypoints are judged by object keypoint similarity on the categories that name any. Where predictions hold the maps
+    (`keypoint_logits`, see `panet_tf.heads.keypoint`), points are read from these exactly, as the reference programs
+    do; else the graph's own reading counts.
+
     Args:
         ground_truth: COCO dict, or the path of a JSON file. Missing `iscrowd` and `area` are filled in; annotations
             that cannot be counted are logged and left out (`num_skipped_annotations`).
-        metrics: `"bbox"`, `"segm"` or both. Defaults to both.
+        metrics: one or several of `"bbox"`, `"segm"`, `"keypoints"`. Defaults to the first two.
         max_detections: int, the highest-scoring detections that count per image and category in AP; AR is given for 1,
             10 and this. Defaults to 100, which is COCO's; images of cells hold more.
         backend: `"pycocotools"`, or one of the faster `"hotcoco"` and `"faster_coco_eval"` (extra `fast_eval`), which
@@ -31,6 +38,11 @@ class CocoEvaluator:
         categories: tuple of dicts with `id`: the category of class 1, 2, ... of the predictions. Defaults to the ground
             truth's list.
         mask_threshold: float, of the pasted probabilities. Defaults to 0.5.
+        whole_pixels: False, True or `"inclusive"`, the rule by which the model's masks are pasted, see
+            `panet_tf.ops.paste_window`. `panet_tf.evaluate` gives the model's own. Defaults to False.
+        keypoint_sigmas: one number a keypoint, see `panet_tf.evaluation.keypoint_similarity`. Defaults to COCO's for 17
+            keypoints.
+        max_keypoint_detections: int, `max_detections` of keypoints. Defaults to 20, which is COCO's.
 
     Raises:
         ValueError: an unknown metric or backend, or ground truth that is not COCO's. ImportError: a backend that is not
@@ -49,25 +61,35 @@ class CocoEvaluator:
         self,
         ground_truth,
         *,
-        metrics=METRICS,
+        metrics=("bbox", "segm"),
         max_detections=100,
         backend="pycocotools",
         categories=None,
         mask_threshold=0.5,
+        whole_pixels=False,
+        keypoint_sigmas=None,
+        max_keypoint_detections=20,
     ):
         metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
         for metric in metrics:
             if metric not in METRICS:
                 near = difflib.get_close_matches(str(metric), METRICS, n=1, cutoff=0.0)[0]
                 raise ValueError(f'metrics must be among {METRICS}, received {metric!r}. Did you mean "{near}"?')
-        if max_detections < 1:
-            raise ValueError(f"max_detections must be at least 1, received {max_detections}.")
+        for name, number in (("", max_detections), ("keypoint_", max_keypoint_detections)):
+            if number < 1:
+                raise ValueError(f"max_{name}detections must be at least 1, received {number}.")
         check_backend(backend)
         self.metrics = metrics
         self.max_detections = int(max_detections)
         self.backend = backend
         self.mask_threshold = float(mask_threshold)
-        self.ground_truth, self.num_skipped_annotations = coco_ground_truth(ground_truth, with_masks="segm" in metrics)
+        self.whole_pixels = whole_pixels
+        self.max_keypoint_detections = int(max_keypoint_detections)
+        self.ground_truth, self.num_skipped_annotations = coco_ground_truth(
+            ground_truth, with_masks="segm" in metrics, with_keypoints="keypoints" in metrics
+        )
+        if "keypoints" in metrics:
+            self.keypoint_sigmas = sigmas_of(keypoint_count(self.ground_truth["categories"]), keypoint_sigmas)
         self.categories = tuple(categories if categories is not None else self.ground_truth["categories"])
         # A slot without an id (imported heads have some) is no category of the ground truth: -1 never counts.
         ids = [-1 if category.get("id") is None else category["id"] for category in self.categories]
@@ -86,14 +108,16 @@ class CocoEvaluator:
         Args:
             predictions: dict of arrays, as `predict` gives them: `image_ids` (B,), negative for padding, which is left
                 out; `boxes` (B, D, 4), yxyx in original pixels; `scores` (B, D); `classes` (B, D), 0 for padding;
-                `masks` (B, D, m, m) where `"segm"` is asked for; `original_sizes` (B, 2) where the ground truth has no
-                sizes.
+                `masks` (B, D, m, m) where `"segm"` is asked for; `keypoints` (B, D, J, 3) where `"keypoints"` is, with
+                `keypoint_logits`, `keypoint_rois`, `scales` and `offsets` for their exact reading; `original_sizes`
+                (B, 2) where the ground truth has no sizes.
 
         Raises:
             ValueError: an array is missing, an image is not in the ground truth or has come before, or a class has no
                 category.
         """
         needed = ["image_ids", "boxes", "scores", "classes"] + ["masks"] * ("segm" in self.metrics)
+        needed += ["keypoints"] * ("keypoints" in self.metrics)
         missing = [key for key in needed if key not in predictions]
         if missing:
             raise ValueError(f"predictions need {needed} for the metrics {self.metrics}, missing {missing}.")
@@ -121,7 +145,8 @@ class CocoEvaluator:
         Returns:
             dict of floats between 0 and 1, or -1 where there is no ground truth: for each metric `"bbox/AP"`, `AP50`,
             `AP75`, `APs`, `APm`, `APl`, `AR1`, `AR10`, `AR100` (`AR300` ... after `max_detections`), `ARs`, `ARm`,
-            `ARl`, and `"bbox/AP/<name>"` per category.
+            `ARl`, and `"bbox/AP/<name>"` per category. Of keypoints `AP`, `AP50`, `AP75`, `APm`, `APl`, and `AR` ...
+            likewise.
         """
         truth, results = self.ground_truth, self._results
         if seen_only:
@@ -130,21 +155,37 @@ class CocoEvaluator:
                 "images": [image for image in truth["images"] if image["id"] in self._seen],
                 "annotations": [a for a in truth["annotations"] if a["image_id"] in self._seen],
             }
-        counted = sorted({category["id"]: category for category in truth["categories"]}.items())
-        known = dict(counted)
-        results = [result for result in results if result["category_id"] in known]
-        max_detections = tuple(sorted({n for n in (1, 10) if n < self.max_detections} | {self.max_detections}))
         numbers = {}
         for metric in self.metrics:
-            precision, recall = coco_tables(
-                truth, results, metric=metric, max_detections=max_detections, backend=self.backend
-            )
-            for name, value in summarize(precision, recall, max_detections).items():
-                numbers[f"{metric}/{name}"] = value
-            if per_category:
-                for k, (category_id, category) in enumerate(counted):
-                    one = summarize(precision[:, :, k : k + 1], recall[:, k : k + 1], max_detections)
-                    numbers[f"{metric}/AP/{category.get('name') or category_id}"] = one["AP"]
+            numbers |= self._numbers(metric, truth, results, per_category)
+        return numbers
+
+    def _numbers(self, metric, truth, results, per_category):
+        """The numbers of one metric, by name."""
+        categories = {category["id"]: category for category in truth["categories"]}
+        if metric == "keypoints":  # the others have nothing to compare
+            categories = {number: category for number, category in categories.items() if category.get("keypoints")}
+            max_detections, settings = (self.max_keypoint_detections,), {"keypoint_sigmas": self.keypoint_sigmas}
+            annotations = [a for a in truth["annotations"] if a["category_id"] in categories]
+            truth = {**truth, "categories": list(categories.values()), "annotations": annotations}
+        else:
+            most = self.max_detections
+            max_detections, settings = tuple(sorted({n for n in (1, 10) if n < most} | {most})), {}
+        results = [result for result in results if result["category_id"] in categories]
+        precision, recall = coco_tables(
+            truth, results, metric=metric, max_detections=max_detections, backend=self.backend, **settings
+        )
+
+        def summary(precision, recall):
+            if metric == "keypoints":
+                return summarize_keypoints(precision, recall)
+            return summarize(precision, recall, max_detections)
+
+        numbers = {f"{metric}/{name}": value for name, value in summary(precision, recall).items()}
+        if per_category:
+            for k, (category_id, category) in enumerate(sorted(categories.items())):
+                one = summary(precision[:, :, k : k + 1], recall[:, k : k + 1])
+                numbers[f"{metric}/AP/{category.get('name') or category_id}"] = one["AP"]
         return numbers
 
     def detections(self):
@@ -170,8 +211,26 @@ class CocoEvaluator:
             category_ids=self._category_ids[classes - 1] if classes.size else (),
             size=self._size(image_id, prediction),
             masks=prediction["masks"][keep] if "segm" in self.metrics else None,
+            keypoints=self._keypoints(prediction, keep) if "keypoints" in self.metrics else None,
             threshold=self.mask_threshold,
+            whole_pixels=self.whole_pixels,
         )
+
+    def _keypoints(self, prediction, keep):
+        """Points of the kept slots, (n, J, 3): read from the maps where there are any."""
+        points = prediction["keypoints"][keep]
+        number = len(self.keypoint_sigmas)
+        if points.shape[1:] != (number, 3):
+            raise ValueError(f"keypoints must be ({number}, 3) a detection, received {points.shape[1:]}.")
+        if "keypoint_logits" in prediction:
+            exact = decode_exactly(
+                prediction["keypoint_logits"][keep],
+                prediction["keypoint_rois"][keep],
+                scales=prediction["scales"],
+                offsets=prediction["offsets"],
+            )
+            points = np.concatenate([exact[..., :2], points[..., 2:]], axis=-1)
+        return np.nan_to_num(points)
 
     def _size(self, image_id, prediction):
         """(height, width) of the ground truth's masks, which the detections' masks must have too."""

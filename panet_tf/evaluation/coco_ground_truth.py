@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 from panet_tf.evaluation.keypoint_similarity import complete_keypoints, keypoint_count
 
 
-def coco_ground_truth(source, *, with_masks=True, with_keypoints=False):
+def coco_ground_truth(source, *, with_masks=True, with_keypoints=None):
     """Reads a COCO instance file and makes good what people's files lack.
 
     A missing `iscrowd` is 0, a missing `area` is the mask's (without a mask the box's), a missing `bbox` is the mask's.
@@ -20,7 +20,8 @@ def coco_ground_truth(source, *, with_masks=True, with_keypoints=False):
     Args:
         source: COCO dict (not changed), or the path of a JSON file.
         with_masks: whether masks are needed; they come out as compressed run-length codes. Defaults to `True`.
-        with_keypoints: whether keypoints are needed; objects without any have 0 of them. Defaults to `False`.
+        with_keypoints: whether keypoints are needed; objects without any have 0 of them. Defaults to `None`: where the
+            categories name any.
 
     Returns:
         COCO dict with `images`, `annotations`, `categories`; int, the number of annotations left out.
@@ -50,7 +51,7 @@ def coco_ground_truth(source, *, with_masks=True, with_keypoints=False):
         if not isinstance(_get(category, "id"), int):
             raise ValueError(f"category ids must be integers, received {category!r:.100} in {name}.")
     categories = {category["id"] for category in source["categories"]}
-    number = keypoint_count(source["categories"]) if with_keypoints else 0
+    number = 0 if with_keypoints is False else keypoint_count(source["categories"])
     if with_keypoints and not number:
         raise ValueError(f"keypoints need categories that name them, {name} has none with a list of 'keypoints'.")
     annotations, skipped = [], 0

@@ -27,9 +27,11 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None):
 
     Detections: `detection_boxes` float32 (B, D, 4), yxyx in original pixels; `detection_scores` float32 (B, D), sorted;
     `detection_classes` int64 (B, D), the data set's own ids, 0 in empty slots; `num_detections` int32 (B,);
-    `image_sizes` int32 (B, 2); and for models with masks `detection_masks` float32 (B, D, 28, 28), probabilities inside
-    each box, or in `full_masks` uint8 (B, D, h, w), 0 or 1, (h, w) the size of the batch's largest image. Names and ids
-    of the categories lie beside the graph in `assets.extra/categories.json`.
+    `image_sizes` int32 (B, 2); for models with masks `detection_masks` float32 (B, D, 28, 28), probabilities inside
+    each box, or in `full_masks` uint8 (B, D, h, w), 0 or 1, (h, w) the size of the batch's largest image; and for
+    models with keypoints `detection_keypoints` float32 (B, D, J, 3), y, x in original pixels and score, as the graph
+    reads them (see `panet_tf.ops.keypoints`). Names, ids and skeletons of the categories lie beside the graph in
+    `assets.extra/categories.json`.
 
     TensorFlow's decoders leave images as they are stored: who sends photographs with an EXIF orientation turns them
     first. One file that is no image fails its whole batch.
@@ -72,7 +74,7 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None):
         return detect(image_bytes, _decode)
 
     def full_masks(image_bytes):
-        return _with_pasted_masks(detect(image_bytes, _decode))
+        return _with_pasted_masks(detect(image_bytes, _decode), getattr(model, "whole_pixels", False))
 
     archive.add_endpoint("serving_default", from_bytes, [image_bytes])
     tensors = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")
@@ -106,8 +108,9 @@ def _detector(model, preprocessing):
             "num_detections": found["num_detections"],
             "image_sizes": tf.cast(inputs["original_sizes"], tf.int32),
         }
-        if "masks" in found:
-            outputs["detection_masks"] = found["masks"]
+        for kind in ("masks", "keypoints"):
+            if kind in found:
+                outputs[f"detection_{kind}"] = found[kind]
         return outputs
 
     def detect(batch, read):
@@ -128,13 +131,13 @@ def _decode(contents):
     return tf.ensure_shape(image, (None, None, 3))
 
 
-def _with_pasted_masks(outputs):
+def _with_pasted_masks(outputs, whole_pixels):
     """Detections whose masks cover whole images: 0 or 1 in uint8, zero beyond images smaller than the largest."""
     size = tf.reduce_max(outputs["image_sizes"], axis=0)
 
     def paste(item):
         masks, boxes = item
-        return tf.cast(paste_masks(masks, boxes, size) >= MASK_THRESHOLD, tf.uint8)
+        return tf.cast(paste_masks(masks, boxes, size, whole_pixels=whole_pixels) >= MASK_THRESHOLD, tf.uint8)
 
     inputs = (outputs["detection_masks"], outputs["detection_boxes"])
     return {**outputs, "detection_masks": tf.map_fn(paste, inputs, fn_output_signature=tf.uint8)}

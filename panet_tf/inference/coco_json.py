@@ -57,11 +57,12 @@ class CocoJson:
             category_ids=result["category_ids"],
             size=result["size"],
             masks=None if masks is None else [_code(mask) for mask in masks],
+            keypoints=result.get("keypoints"),
         )
         return image_id
 
     def results(self):
-        """COCO results: a list of dicts with `image_id`, `category_id`, `bbox`, `score`, `segmentation`."""
+        """COCO results: dicts with `image_id`, `category_id`, `bbox`, `score`, `segmentation`, `keypoints`."""
         return list(self._results)
 
     def dataset(self):
@@ -71,7 +72,7 @@ class CocoJson:
             area = float(result["bbox"][2] * result["bbox"][3])
             if "segmentation" in result:
                 area = float(coco_mask.area(result["segmentation"]))
-            annotations.append({"id": number, **result, "area": area, "iscrowd": 0})
+            annotations.append({"id": number, **result, **_marked(result), "area": area, "iscrowd": 0})
         return {"images": self._images, "annotations": annotations, "categories": list(self.categories)}
 
     def write(self, path, *, results_only=False):
@@ -89,6 +90,15 @@ class CocoJson:
             if name in self.image_ids:
                 return self.image_ids[name]
         raise ValueError(f"image_ids must hold every image, received {file_name!r}, which is not among them.")
+
+
+def _marked(result):
+    """Keypoints as annotators leave them: labelled and visible, in place of their scores."""
+    if "keypoints" not in result:
+        return {}
+    points = np.reshape(result["keypoints"], (-1, 3)).copy()
+    points[:, 2] = 2
+    return {"keypoints": points.reshape(-1).tolist(), "num_keypoints": len(points)}
 
 
 def _code(mask):

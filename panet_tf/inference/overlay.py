@@ -44,11 +44,16 @@ def _annotated(ground_truth, file_name):
     if image is None:
         return None
     annotations = [a for a in ground_truth["annotations"] if a["image_id"] == image["id"] and not a["iscrowd"]]
-    categories = {category["id"]: category.get("name") for category in ground_truth["categories"]}
+    categories = {category["id"]: category for category in ground_truth["categories"]}
     boxes = np.array([a["bbox"] for a in annotations], "float32").reshape(-1, 4)
     x, y, width, height = boxes.T
-    return {
+    found = {
         "boxes": np.stack([y, x, y + height, x + width], axis=-1),
-        "names": [categories[a["category_id"]] for a in annotations],
+        "names": [categories[a["category_id"]].get("name") for a in annotations],
         "masks": [a["segmentation"] for a in annotations],
     }
+    if annotations and "keypoints" in annotations[0]:
+        points = np.array([a["keypoints"] for a in annotations], "float32").reshape(len(annotations), -1, 3)
+        found["keypoints"] = points[..., [1, 0, 2]] + np.float32([0.5, 0.5, 0.0])  # COCO counts from pixels' centres
+        found["skeletons"] = [categories[a["category_id"]].get("skeleton") for a in annotations]
+    return found

@@ -9,6 +9,7 @@ from absl import logging
 from PIL import Image, ImageOps
 
 from panet_tf.evaluation.rle import masks_to_rle
+from panet_tf.inference.keypoints import keeping_logits, keypoint_result
 from panet_tf.inference.panoptic import panoptic_result
 from panet_tf.inference.read_pixels import read_pixels
 from panet_tf.ops.masks import paste_masks_numpy
@@ -38,6 +39,9 @@ class Predictor:
         masks: `"bool"`: full-size arrays; `"rle"`: COCO's run-length codes, a thousandth of the memory on photographs;
             `None`: no masks. Defaults to `"bool"`. Panoptic maps come in any case.
         jit_compile: bool, compile the network with XLA. Defaults to `False`.
+        exact_keypoints: whether keypoints are read as the reference programs do, at the resolution of each region and
+            outside of the network (up to a second for 100 persons), or by the graph; `None` does as the model's head
+            says (`KeypointHead.keep_logits`). Defaults to `None`.
 
     Raises:
         ValueError: the model carries no preprocessing and none is given, or an argument is out of range.
@@ -59,6 +63,7 @@ class Predictor:
         mask_threshold=0.5,
         masks="bool",
         jit_compile=False,
+        exact_keypoints=None,
     ):
         preprocessing = preprocessing or getattr(model, "preprocessing", None)
         if preprocessing is None:
@@ -79,7 +84,9 @@ class Predictor:
         self.mask_threshold = float(mask_threshold)
         self.masks = masks
         self.skipped = []
-        self._function = tf.function(lambda inputs: _call(model, inputs), jit_compile=jit_compile, autograph=False)
+        self._function = tf.function(
+            lambda inputs: _call(model, inputs, exact_keypoints), jit_compile=jit_compile, autograph=False
+        )
 
     def __call__(self, images):
         """Predicts one image or several.
@@ -93,8 +100,10 @@ class Predictor:
             `index`, the place among `images`; `file_name`, str or `None`; `size` (height, width); `boxes` float32
             (n, 4), yxyx in the image's pixels; `scores` float32 (n,), descending; `classes` int32 (n,), 1..K;
             `category_ids` int64 (n,), the data set's; `names`, n str; and `masks`, bool (n, height, width) or n
-            run-length codes, where the model finds any and they are wanted. Of a panoptic model also `panoptic`, int32
-            (height, width), ids of segments, 0 void, and `segments`, as `panoptic_result` gives them.
+            run-length codes, where the model finds any and they are wanted; `keypoints` float32 (n, J, 3), y, x in the
+            image's pixels and score, with n `skeletons`, the categories', where it finds those. Of a panoptic model
+            also `panoptic`, int32 (height, width), ids of segments, 0 void, and `segments`, as `panoptic_result` gives
+            them.
 
         Raises:
             ValueError: an array that is no image.
@@ -172,14 +181,26 @@ class Predictor:
         }
         if self.masks is not None and "masks" in prediction:
             paste = paste_masks_numpy if self.masks == "bool" else masks_to_rle
-            found["masks"] = paste(prediction["masks"][keep], found["boxes"], size, self.mask_threshold)
+            found["masks"] = paste(
+                prediction["masks"][keep],
+                found["boxes"],
+                size,
+                self.mask_threshold,
+                whole_pixels=getattr(self.model, "whole_pixels", False),
+            )
+        if "keypoints" in prediction:
+            head = getattr(self.model, "keypoint_head", None)
+            found["keypoints"] = keypoint_result(prediction, keep, getattr(head, "score", "softmax"))
+            found["skeletons"] = [category.get("skeleton") for category in named]
         return found
 
 
-def _call(model, inputs):
+def _call(model, inputs, exact_keypoints):
     """Predictions in float32 and ints, under any dtype policy."""
-    outputs = model(inputs, training=False)
+    with keeping_logits(model, exact_keypoints):
+        outputs = model(inputs, training=False)
     wanted = ("boxes", "scores", "classes", "masks", "panoptic", "segment_classes", "segment_scores")
+    wanted += ("keypoints", "keypoint_logits", "keypoint_rois")
     return {
         key: tf.cast(value, tf.float32) if value.dtype.is_floating else value
         for key, value in outputs.items()

@@ -89,7 +89,9 @@ def default_evaluators(outputs, model, data):
     evaluators = []
     if "boxes" in outputs:
         metrics = ("bbox", "segm") if "masks" in outputs else ("bbox",)
-        evaluators.append(CocoEvaluator(data.source.coco_ground_truth(), metrics=metrics, **_max_detections(model)))
+        if "keypoints" in outputs and any(category.get("keypoints") for category in data.categories):
+            metrics += ("keypoints",)
+        evaluators.append(CocoEvaluator(data.source.coco_ground_truth(), metrics=metrics, **_of_model(model)))
     if "panoptic" in outputs and hasattr(data.source, "panoptic_ground_truth"):
         evaluators.append(PanopticEvaluator.made_for(model, data))
     return evaluators
@@ -101,12 +103,14 @@ def make_evaluator(evaluator, model, data):
         return evaluator
     if hasattr(evaluator, "made_for"):
         return evaluator.made_for(model, data)
-    return evaluator(ground_truth=data.source.coco_ground_truth(), **_max_detections(model))
+    return evaluator(ground_truth=data.source.coco_ground_truth(), **_of_model(model))
 
 
-def _max_detections(model):
-    number = getattr(model, "max_detections", None)
-    return {} if number is None else {"max_detections": number}
+def _of_model(model):
+    """What an evaluator of boxes and masks must do as the model does; the rule of pasting where it is not ours."""
+    number, whole_pixels = getattr(model, "max_detections", None), getattr(model, "whole_pixels", False)
+    found = {} if number is None else {"max_detections": number}
+    return found | ({"whole_pixels": whole_pixels} if whole_pixels else {})
 
 
 def check_categories_match(model, data):

@@ -16,6 +16,8 @@ from panet_tf.visualization.draw_detections import draw_detections
 from panet_tf.visualization.panoptic import draw_panoptic
 from panet_tf.visualization.side_by_side import side_by_side
 
+DRAWN = ("boxes", "scores", "classes", "masks", "keypoints")
+
 
 @gin.register(module="panet_tf")
 class PredictionImages(keras.callbacks.Callback):
@@ -63,9 +65,13 @@ class PredictionImages(keras.callbacks.Callback):
                 if image_id < 0:
                     continue
                 one = {key: value[i] for key, value in batch.items()}
-                found = {key: outputs[key][i] for key in ("boxes", "scores", "classes", "masks") if key in outputs}
+                found = {key: outputs[key][i] for key in DRAWN if key in outputs}
                 found["boxes"] = to_network(found["boxes"], one)
                 truth = {key: one[key] for key in ("boxes", "classes") if key in one}
+                if "keypoints" in found:
+                    points = to_network(np.tile(found["keypoints"][..., :2], 2), one)[..., :2]
+                    found["keypoints"] = np.concatenate([points, found["keypoints"][..., 2:]], axis=-1)
+                    truth |= {key: one[key] for key in ("keypoints",) if key in one}
                 if "masks" in found and "masks" in one:
                     truth["masks"] = one["masks"].astype("float32")
                 image = network_picture(one, getattr(self.data, "mean", 0.0), getattr(self.data, "std", 1.0))

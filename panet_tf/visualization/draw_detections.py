@@ -7,6 +7,7 @@ from pycocotools import mask as coco_mask
 
 from panet_tf.visualization.boxes import draw_boxes, draw_labels
 from panet_tf.visualization.colors import instance_colors
+from panet_tf.visualization.keypoints import draw_keypoints
 from panet_tf.visualization.masks import draw_masks
 
 
@@ -23,8 +24,9 @@ def draw_detections(
     alpha=0.4,
     draw_box=None,
     draw_label=True,
+    keypoint_threshold=0.05,
 ):
-    """Draws boxes, masks with outlines, names and scores: NumPy and Pillow, no display.
+    """Draws boxes, masks with outlines, keypoints with their skeletons, names and scores: NumPy and Pillow, no display.
 
     The same call draws what the predictor returns, one image of a batch that `predict` returns (masks as probabilities
     inside boxes, empty slots of class 0), and ground truth (no scores).
@@ -33,8 +35,9 @@ def draw_detections(
         image: uint8 (height, width, 3) or (height, width); not changed. Float images are taken to be 0 to 255.
         detections: dict of `boxes` (n, 4), yxyx in pixels of `image`, and where there are any: `scores` (n,); `names`,
             n str; `classes` (n,), 1 .. K, named by `categories`, 0 for an empty slot; `masks`, bool (n, height, width),
-            n run-length codes or float (n, m, m) probabilities inside each box; `ids` (n,), int, what the colours
-            follow (an object's number in a data set, a track) instead of the place in the list.
+            n run-length codes or float (n, m, m) probabilities inside each box; `keypoints` (n, J, 3), y, x and a
+            visibility or score, with `skeletons`, n sequences of pairs, or those of `categories`; `ids` (n,), int,
+            what the colours follow (an object's number in a data set, a track) instead of the place in the list.
         categories: sequence of dicts with `name`: of class 1, 2, ... Defaults to `None`: no names, unless `names` come.
         score_threshold: float, lower scores are left out. Defaults to 0.
         max_detections: int, the highest scores that are drawn. Defaults to 300.
@@ -45,6 +48,7 @@ def draw_detections(
         alpha: float, how much colour tints a mask. Defaults to 0.4.
         draw_box: whether boxes are drawn. Defaults to `None`: only where there are no masks or fewer than 20 objects.
         draw_label: whether names and scores are written. Defaults to `True`.
+        keypoint_threshold: float, keypoints that do not score more are not drawn. Defaults to 0.05.
 
     Returns:
         uint8 (scale x height, scale x width, 3).
@@ -58,7 +62,7 @@ def draw_detections(
     image = as_picture(image)
     boxes = np.asarray(detections["boxes"], "float32").reshape(-1, 4)
     count = len(boxes)
-    for key in ("scores", "classes", "names", "masks", "ids"):
+    for key in ("scores", "classes", "names", "masks", "keypoints", "skeletons", "ids"):
         if detections.get(key) is not None and len(detections[key]) != count:
             raise ValueError(f"{key} must be one a box, received {len(detections[key])} for {count} boxes.")
     if color_by not in ("instance", "class"):
@@ -89,6 +93,15 @@ def draw_detections(
         draw_masks(image, chosen, colors, boxes=boxes if within else None, alpha=alpha, outline=1 + (scale >= 3))
     if draw_box or (draw_box is None and (masks is None or len(keep) < 20)):
         draw_boxes(image, boxes, colors, width=1 if min(image.shape[:2]) < 400 else 2)
+    if detections.get("keypoints") is not None and len(keep):
+        draw_keypoints(
+            image,
+            np.asarray(detections["keypoints"], "float64")[keep] * (scale, scale, 1),
+            colors,
+            skeletons=[_skeleton(detections, categories, i) for i in keep],
+            threshold=keypoint_threshold,
+            radius=2 + (min(image.shape[:2]) >= 400),
+        )
     if draw_label:
         labels = [_forms(detections, categories, i) for i in keep]
         draw_labels(image, boxes, labels, colors, font_size=12 if max(image.shape[:2]) < 1200 else 16)
@@ -117,6 +130,15 @@ def _array(values):
 def _enlarge(mask, scale):
     mask = coco_mask.decode(mask) if isinstance(mask, dict) else np.asarray(mask)
     return mask.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _skeleton(detections, categories, i):
+    """Pairs of keypoints of one detection, its own or its category's."""
+    if detections.get("skeletons") is not None:
+        return detections["skeletons"][i]
+    if categories is not None and detections.get("classes") is not None:
+        return categories[int(detections["classes"][i]) - 1].get("skeleton")
+    return None
 
 
 def _forms(detections, categories, i):
