@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from panet_tf.data.segment_maps import segment_extents
+from panet_tf.ops.segment_extents import segment_extents
 
 
 class PanopticGroundTruth:

@@ -4,8 +4,9 @@ import numpy as np
 from pycocotools import mask as mask_utils
 
 from panet_tf.data.json_numbers import number, whole
-from panet_tf.data.segment_maps import encode_map, number_segments, segment_extents, segment_instances
+from panet_tf.data.segment_maps import encode_map, number_segments, segment_instances
 from panet_tf.ops.panoptic_ids import MAX_ID
+from panet_tf.ops.segment_extents import segment_extents
 
 _INSIDE = 0.5  # share of a segment that lies in the instance that it belongs to
 

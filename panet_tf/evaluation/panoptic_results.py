@@ -4,6 +4,7 @@ import numpy as np
 
 from panet_tf.ops.panoptic_geometry import to_original_size
 from panet_tf.ops.panoptic_ids import VOID
+from panet_tf.ops.segment_extents import segment_extents
 
 # Of a batch. Scales and offsets have no defaults: a map sampled as if it had the image's size is wrong in silence.
 KEYS = ("image_ids", "panoptic", "segment_classes", "original_sizes", "scales", "offsets")
@@ -44,40 +45,19 @@ def panoptic_results(prediction, categories, *, size=None):
     classes, scores = np.asarray(prediction["segment_classes"]), prediction.get("segment_scores")
     if labels.size and labels.min() < VOID:
         raise ValueError(f"a panoptic map holds 0 for void and numbers of segments, received {labels.min()}.")
-    areas = np.bincount(labels.ravel(), minlength=len(classes) + 1)
-    numbers = np.flatnonzero(areas)
-    numbers = numbers[numbers != VOID]
+    areas, boxes = segment_extents(labels, max(len(classes), int(labels.max(initial=VOID))))
+    numbers = np.flatnonzero(areas) + 1
     if numbers.size and (numbers[-1] > len(classes) or classes[numbers - 1].min() < 1):
         stray = next(n for n in numbers if n > len(classes) or classes[n - 1] < 1)
         raise ValueError(f"segment {stray} is in the map, and its slot of {len(classes)} is empty.")
     if numbers.size and classes[numbers - 1].max() > len(categories):
         raise ValueError(f"classes must be 1..{len(categories)} (one a category), received {classes.max()}.")
-    boxes = segment_boxes(labels, len(areas))
     segments = []
     for n in numbers.tolist():
-        segment = {"id": n, "category_id": categories[int(classes[n - 1]) - 1]["id"], "area": int(areas[n])}
-        segment |= {"bbox": boxes[n].tolist(), "iscrowd": 0}
+        segment = {"id": n, "category_id": categories[int(classes[n - 1]) - 1]["id"], "area": int(areas[n - 1])}
+        top, left, bottom, right = boxes[n - 1].tolist()
+        segment |= {"bbox": [left, top, right - left, bottom - top], "iscrowd": 0}
         if scores is not None:
             segment["score"] = float(scores[n - 1])
         segments.append(segment)
     return labels, segments
-
-
-def segment_boxes(labels, count):
-    """Boxes of the numbers in a map, in pixels.
-
-    Args:
-        labels: int (height, width), 0 .. count - 1.
-        count: int.
-
-    Returns:
-        int64 (count, 4), x, y, width, height as COCO writes them; zeros for numbers that do not occur.
-    """
-    sides = []
-    for line in (labels, labels.T):
-        lines = np.arange(line.shape[0])[:, None] * count
-        present = np.bincount((line + lines).ravel(), minlength=count * line.shape[0]).reshape(-1, count) > 0
-        first = present.argmax(axis=0)
-        sides.append((first, present.any(axis=0) * (line.shape[0] - present[::-1].argmax(axis=0) - first)))
-    (y, height), (x, width) = sides
-    return np.stack([x, y, width, height], axis=-1)

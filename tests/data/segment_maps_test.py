@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pycocotools import mask as mask_utils
 
 from panet_tf.data.mask_grids import sample_mask
-from panet_tf.data.segment_maps import encode_map, number_segments, segment_extents, segment_instances
+from panet_tf.data.segment_maps import encode_map, number_segments, segment_instances
+from panet_tf.ops.segment_extents import segment_extents
 from tests.listed_source import tight_box
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from panet_tf.evaluation.compare_panoptic_folders import compare_panoptic_folders
 from panet_tf.evaluation.panoptic_folder import PanopticFolder
 from panet_tf.evaluation.panoptic_png import read_panoptic_png, write_panoptic_png
-from panet_tf.evaluation.panoptic_results import panoptic_results, segment_boxes
+from panet_tf.evaluation.panoptic_results import panoptic_results
 from panet_tf.evaluation.panoptic_submission import PanopticSubmission
 
 CATEGORIES = ({"id": 3, "name": "cell", "isthing": 1}, {"id": 200, "name": "ground", "isthing": 0})
@@ -174,13 +174,3 @@ def test_results_in_the_images_own_pixels():
 def test_tables_that_do_not_fit_the_map(changes, rule):
     with pytest.raises(ValueError, match=rule):
         panoptic_results(prediction(**changes), CATEGORIES)
-
-
-def test_boxes_of_segments():
-    labels = np.random.default_rng(0).integers(0, 40, (11, 17))
-    for number, (x, y, width, height) in enumerate(segment_boxes(labels, 50)):
-        rows, columns = np.nonzero(labels == number)
-        if len(rows):
-            assert (x, y, x + width, y + height) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-        else:
-            assert (x, y, width, height) == (0, 0, 0, 0)
