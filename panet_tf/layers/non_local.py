@@ -82,7 +82,7 @@ class NonLocalBlock(keras.layers.Layer):
         seen = tf.nn.max_pool2d(inputs, 2, 2, "SAME") if self.subsample else inputs
         values = _cells(self.g(seen))
         y = tf.matmul(tf.cast(self._weights(inputs, seen), values.dtype), values)
-        y = self.w(tf.reshape(y, tf.concat([tf.shape(inputs)[:3], [values.shape[-1]]], axis=0)))
+        y = self.w(tf.reshape(y, (*_sizes(inputs)[:3], values.shape[-1])))
         if self.norm is not None:
             y = self.norm(y, training=training)
         return inputs + y
@@ -118,4 +118,10 @@ class NonLocalBlock(keras.layers.Layer):
 
 def _cells(x):
     """(B, H, W, C) to (B, H * W, C)."""
-    return tf.reshape(x, tf.stack([tf.shape(x)[0], -1, x.shape[-1]]))
+    batch, height, width, channels = _sizes(x)
+    return tf.reshape(x, (batch, height * width, channels))
+
+
+def _sizes(x):
+    """Sides of a tensor: integers where the graph knows them."""
+    return [dynamic if static is None else static for static, dynamic in zip(x.shape, tf.unstack(tf.shape(x)))]

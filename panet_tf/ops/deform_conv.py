@@ -1,5 +1,7 @@
 """Deformable convolution: a convolution whose kernel reads the map beside its grid, at places that are computed."""
 
+import math
+
 import tensorflow as tf
 
 
@@ -41,16 +43,15 @@ def deform_conv(inputs, kernel, offsets, mask=None, *, strides=1, padding=0, dil
         )
     if mask is not None and mask.shape[-1] != deform_groups * taps:
         raise ValueError(f"mask must have {deform_groups * taps} channels, received {mask.shape}.")
-    shape = tf.shape(offsets)
-    split = tf.concat([shape[:3], [deform_groups, taps, 2]], axis=0)
+    shape = _sizes(offsets)[:3]
+    split = (*shape, deform_groups, taps, 2)
     offsets = tf.reshape(tf.cast(offsets, tf.float32), split)
     mask = tf.ones(split[:-1]) if mask is None else tf.reshape(tf.cast(mask, tf.float32), split[:-1])
-    taps_grid = _Taps(shape[1], shape[2], kernel.shape[:2], _pair(strides), _pair(padding), _pair(dilations))
+    taps_grid = _Taps(*shape[1:], kernel.shape[:2], _pair(strides), _pair(padding), _pair(dilations))
     weights = tf.reshape(tf.cast(kernel, tf.float32), (taps, channels // groups, groups, filters // groups))
     weights = tf.transpose(weights, (0, 2, 1, 3))
     outputs = _convolve(tf.cast(inputs, tf.float32), weights, offsets, mask, taps_grid)
-    outputs = tf.reshape(outputs, tf.concat([shape[:3], [filters]], axis=0))
-    return tf.cast(outputs, inputs.dtype)
+    return tf.cast(tf.reshape(outputs, (*shape, filters)), inputs.dtype)
 
 
 class _Taps:
@@ -77,7 +78,7 @@ def _convolve(inputs, weights, offsets, mask, grid):
     @tf.custom_gradient
     def convolve(inputs, weights, offsets, mask):
         table = _Table(inputs, deform_groups)
-        cells = tf.reduce_prod(tf.shape(offsets)[:3])
+        cells = math.prod(_sizes(offsets)[:3])
 
         def by_groups(values):
             return tf.reshape(values, (-1, groups, channels // groups))
@@ -109,20 +110,20 @@ def _convolve(inputs, weights, offsets, mask, grid):
                     tf.tensor_scatter_nd_update(to_mask, [[tap]], to_share[None]),
                 )
 
-            by_tap = [tf.concat([[taps], tf.shape(mask)[:4]], axis=0), tf.concat([[taps], tf.shape(mask)[:4], [2]], 0)]
+            by_tap = (taps, *_sizes(mask)[:4])
             to_table, to_weights, to_offsets, to_mask = _for_each(
                 taps,
                 add_gradient,
                 tf.zeros_like(table.rows),
                 tf.zeros_like(weights),
-                tf.zeros(by_tap[1]),
-                tf.zeros(by_tap[0]),
+                tf.zeros((*by_tap, 2)),
+                tf.zeros(by_tap),
             )
             to_inputs = tf.reshape(to_table, tf.shape(inputs))
             to_offsets = tf.transpose(to_offsets, (1, 2, 3, 4, 0, 5))
             return to_inputs, to_weights, to_offsets, tf.transpose(to_mask, (1, 2, 3, 4, 0))
 
-        zeros = tf.zeros(tf.stack([cells, groups, filters]))
+        zeros = tf.zeros((cells, groups, filters))
         return _for_each(taps, lambda tap, total: (add_tap(tap, total),), zeros)[0], gradient
 
     return convolve(inputs, weights, offsets, mask)
@@ -152,12 +153,12 @@ class _Table:
 
     def __init__(self, inputs, deform_groups):
         self.deform_groups = deform_groups
-        self.shape = tf.shape(inputs)
+        self.shape = _sizes(inputs)
         self.rows = tf.reshape(inputs, (-1, inputs.shape[-1] // deform_groups))
 
     def corners(self, places):
         """The four `_Corner`s of places (B, H', W', D, 2)."""
-        size = self.shape[1:3]
+        size = tf.stack(self.shape[1:3])
         # Far outside, a place has no value and no slope wherever it is; an integer must hold it.
         places = tf.clip_by_value(places, -2.0, tf.cast(size, tf.float32) + 1.0)
         low = tf.floor(places)
@@ -182,6 +183,11 @@ class _Table:
     def read(self, places):
         """Bilinear values at places (B, H', W', D, 2): float32 (B, H', W', D, C / D)."""
         return tf.add_n([corner.weight * tf.gather(self.rows, corner.index) for corner in self.corners(places)])
+
+
+def _sizes(x):
+    """Sides of a tensor: integers where the graph knows them."""
+    return [dynamic if static is None else static for static, dynamic in zip(x.shape, tf.unstack(tf.shape(x)))]
 
 
 def _pair(value):
