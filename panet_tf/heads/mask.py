@@ -6,6 +6,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from panet_tf.heads.competing_masks import check_activation, competing_logits
 from panet_tf.heads.level_fusion import LevelFusion
 from panet_tf.heads.regions import flatten_regions, split_regions
 from panet_tf.layers.conv_block import ConvBlock
@@ -25,11 +26,13 @@ class MaskHead(keras.layers.Layer):
 
     Args:
         num_classes: int, K, without background.
-        num_convs: int, 3x3 convolutions. Defaults to 4.
+        num_convs: int, 3x3 convolutions. Defaults to 4; 0 behind the res5 of C4 models (Mask R-CNN, figure 4, left).
         filters: int, channels. Defaults to 256.
         norm: `None`, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"`, after each convolution, but not after the
             deconvolution and the last one. Defaults to `None`.
         class_agnostic: bool, whether one mask serves all classes. Defaults to False.
+        activation: `"sigmoid"`, a mask a class, each for itself; or `"softmax"`, classes and background compete for
+            every pixel (Mask R-CNN, Table 2b). Defaults to `"sigmoid"`.
         fusion: `"max"`, `"sum"` or `"prod"` of levels. Defaults to `"max"`.
         fuse: `"after"` or `"before"` the first layer. Defaults to `"after"`.
         fully_connected: where the fully-connected branch starts: behind `"conv2"`, `"conv3"` or `"conv4"`, or `None`
@@ -43,8 +46,10 @@ class MaskHead(keras.layers.Layer):
         features: tuple of a tensor a level, float (B, R, S, S, C).
         classes: int (B, R), 1..K, optional: the only class of each region that is wanted. For 0 the last layer gives
             zeros.
+        with_background: bool, with `classes` and `"softmax"`: whether the background's logits come too, for the loss.
 
-    Output: logits, float32 (B, R, 2 S, 2 S, K or 1); with `classes`, (B, R, 2 S, 2 S).
+    Output: logits, float32 (B, R, 2 S, 2 S, K or 1), whose sigmoid is a probability, also where classes compete; with
+        `classes`, (B, R, 2 S, 2 S), or (B, R, 2 S, 2 S, 2), background first.
 
     Raises:
         ValueError: for an unknown option, or a branch from a convolution that is not there.
@@ -62,6 +67,7 @@ class MaskHead(keras.layers.Layer):
         filters=256,
         norm=None,
         class_agnostic=False,
+        activation="sigmoid",
         fusion="max",
         fuse="after",
         fully_connected=None,
@@ -70,8 +76,9 @@ class MaskHead(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if num_convs < 1:
-            raise ValueError(f"num_convs must be at least 1, received {num_convs}.")
+        check_activation(activation)
+        if fully_connected and activation == "softmax":
+            raise ValueError("a fully-connected branch predicts a mask of no class, which cannot compete with classes.")
         if fully_connected not in (None, "conv2", "conv3", "conv4"):
             raise ValueError(
                 f"fully_connected must be None, 'conv2', 'conv3' or 'conv4', received {fully_connected!r}."
@@ -89,19 +96,22 @@ class MaskHead(keras.layers.Layer):
         self.filters = filters
         self.norm = norm
         self.class_agnostic = class_agnostic
+        self.activation = activation
         self.fusion = fusion
         self.fuse = fuse
         self.fully_connected = fully_connected
         self.fully_connected_fusion = fully_connected_fusion
         self.fully_connected_relu = fully_connected_relu
         policy = self.dtype_policy
-        self.first = LevelFusion(layer=self._conv("conv1"), fusion=fusion, fuse=fuse, name="first", dtype=policy)
+        self.first = None
+        if num_convs:
+            self.first = LevelFusion(layer=self._conv("conv1"), fusion=fusion, fuse=fuse, name="first", dtype=policy)
         self.convs = [self._conv(f"conv{i}") for i in range(2, num_convs + 1)]
         self.deconv = keras.layers.Conv2DTranspose(
             filters, 2, strides=2, activation="relu", kernel_initializer="he_normal", name="deconv", dtype=policy
         )
         self.predictor = keras.layers.Conv2D(
-            1 if class_agnostic else num_classes,
+            (1 if class_agnostic else num_classes) + (activation == "softmax"),
             1,
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
             name="logits",
@@ -116,12 +126,16 @@ class MaskHead(keras.layers.Layer):
         return ConvBlock(filters=filters or self.filters, norm=self.norm, name=name, dtype=self.dtype_policy)
 
     def build(self, input_shape):
-        height, width = input_shape[0][2:4]
-        if not self.first.built:
+        height, width, channels = input_shape[0][2:]
+        if self.first is None and len(input_shape) > 1:
+            raise ValueError(f"num_convs=0 leaves no layer before the fusion of {len(input_shape)} levels.")
+        if self.first is not None and not self.first.built:
             self.first.build([(None, *shape[2:]) for shape in input_shape])
+        if self.first is not None:
+            channels = self.filters
         for layer in (*self.convs, self.deconv, self.predictor, *self.branch_convs):
             if not layer.built:
-                layer.build((None, height, width, self.filters))
+                layer.build((None, height, width, channels if layer is self.deconv else self.filters))
         if self.fully_connected and self.branch_dense is None:
             self.branch_dense = keras.layers.Dense(
                 4 * height * width,
@@ -131,14 +145,18 @@ class MaskHead(keras.layers.Layer):
             )
             self.branch_dense.build((None, height * width * (self.filters // 2)))
 
-    def call(self, features, classes=None, training=None):
-        x = self.first(tuple(flatten_regions(x) for x in features), training=training)
+    def call(self, features, classes=None, training=None, with_background=False):
+        x = tuple(flatten_regions(x) for x in features)
+        x = x[0] if self.first is None else self.first(x, training=training)
         branch = None
         for conv in self.convs:
             x = conv(x, training=training)
             if conv.name == self.fully_connected:
                 branch = x
         x = self.deconv(x)
+        if self.activation == "softmax":
+            competing = competing_logits(self.predictor(x), self.class_agnostic, classes, with_background)
+            return split_regions(competing, features[0])
         if classes is None:
             logits = self.predictor(x)
         else:
@@ -184,6 +202,7 @@ class MaskHead(keras.layers.Layer):
             "filters": self.filters,
             "norm": self.norm,
             "class_agnostic": self.class_agnostic,
+            "activation": self.activation,
             "fusion": self.fusion,
             "fuse": self.fuse,
             "fully_connected": self.fully_connected,

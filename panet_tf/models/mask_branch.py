@@ -27,8 +27,9 @@ def losses(model, levels, sample, inputs, training):
     rows, weights = positive_rows(sample["classes"], model.roi_sampler.num_positive)
     rois, labels, matched = (tf.gather(sample[name], rows, batch_dims=1) for name in ("rois", "classes", "matched"))
     features = model.pool(levels, rois, model.mask_pooling, training)
-    logits = model.mask_head(features, classes=tf.maximum(labels, 1), training=training)
-    targets = mask_targets(inputs["masks"], inputs["boxes"], rois, matched, logits.shape[-1])
+    competing = {"with_background": True} if getattr(model.mask_head, "activation", None) == "softmax" else {}
+    logits = model.mask_head(features, classes=tf.maximum(labels, 1), training=training, **competing)
+    targets = mask_targets(inputs["masks"], inputs["boxes"], rois, matched, logits.shape[3])
     return {"mask_loss": mask_loss(logits, targets, weights, **model.given_normalizers(normalizer="mask_loss"))}
 
 
