@@ -71,6 +71,30 @@ def pad_instances(instances, slots):
     return {key: padded(value) for key, value in instances.items()}
 
 
+def fill_slots(instances, slots, seed, counted):
+    """Instances with an area, a random subset of them where they are too many, padded to the slots.
+
+    Args:
+        instances: dict of tensors (n, ...), `boxes` among them.
+        slots: int.
+        seed: int32 (2,).
+        counted: function of the number of instances that gives it back; called where they are too many.
+
+    Returns:
+        Dict of tensors (slots, ...).
+    """
+    top, left, bottom, right = tf.unstack(instances["boxes"], axis=-1)
+    # Not (bottom <= top), so that a NaN goes too.
+    with_area = tf.cast(tf.where(tf.logical_and(bottom > top, right > left))[:, 0], tf.int32)
+    count = tf.shape(with_area)[0]
+    keep = tf.cond(
+        count > slots,
+        lambda: tf.gather(with_area, random_subset(counted(count), slots, seed)),
+        lambda: with_area,
+    )
+    return pad_instances({name: tf.gather(value, keep) for name, value in instances.items()}, slots)
+
+
 def pad_to_canvas(image, canvas):
     """Pads an image (h, w, 3) with zeros at the bottom and the right to an int32 (2,) canvas."""
     missing = canvas - tf.shape(image)[:2]

@@ -8,11 +8,10 @@ import tensorflow as tf
 
 from panet_tf.data.batching import (
     check_canvases,
+    fill_slots,
     group_by_canvas,
-    pad_instances,
     pad_to_canvas,
     padding_example,
-    random_subset,
 )
 from panet_tf.data.cropping import crop_sample
 from panet_tf.data.host_calls import host_call
@@ -353,7 +352,8 @@ class DetectionData:
         sample = resize_sample(sample, shown_size, self.antialias)
         image = (sample["image"] - self.mean) / self.std
         names = ("boxes", "classes", "is_crowd", "masks", "keypoints", "segments")
-        instances = self._slots({key: sample[key] for key in names if key in sample}, self._key(record, 3))
+        instances = {key: sample[key] for key in names if key in sample}
+        instances = fill_slots(instances, self.max_instances, self._key(record, 3), self._counted)
         if self.semantic_context is not None:
             category = tf.concat([[0], raw["segments"]["category"]], axis=0)
             instances |= panoptic_targets(
@@ -372,18 +372,6 @@ class DetectionData:
             "image_ids": raw["image_id"],
             **instances,
         }
-
-    def _slots(self, instances, key):
-        top, left, bottom, right = tf.unstack(instances["boxes"], axis=-1)
-        # Not (bottom <= top), so that a NaN goes too.
-        with_area = tf.cast(tf.where(tf.logical_and(bottom > top, right > left))[:, 0], tf.int32)
-        count = tf.shape(with_area)[0]
-        keep = tf.cond(
-            count > self.max_instances,
-            lambda: tf.gather(with_area, random_subset(self._counted(count), self.max_instances, key)),
-            lambda: with_area,
-        )
-        return pad_instances({name: tf.gather(value, keep) for name, value in instances.items()}, self.max_instances)
 
     def _counted(self, count):
         def add(count):

@@ -78,11 +78,14 @@ class PanopticSource(PreparedSource):
     def panoptic_ground_truth(self):
         """`PanopticGroundTruth` in the data set's own ids, each image read when it is asked for."""
 
-        def read(index):
+        @tf.function(input_signature=[tf.TensorSpec((), tf.int64)])  # 3 ms instead of 8 eagerly
+        def decoded(index):
             sample = self._read(index)
             segment_map = tf.io.decode_png(sample["panoptic"], channels=1, dtype=tf.uint16)[..., 0]
-            values = (segment_map, *(sample["segments"][key] for key in ("id", "category", "is_crowd")))
-            return [np.asarray(value) for value in values]
+            return segment_map, *(sample["segments"][key] for key in ("id", "category", "is_crowd"))
+
+        def read(index):
+            return [value.numpy() for value in decoded(tf.constant(index, tf.int64))]
 
         return PanopticGroundTruth(categories=self.panoptic_categories, image_ids=self.image_ids, read=read)
 
