@@ -17,16 +17,17 @@ from panet_tf.gin_setup import gin_folder, parse_gin
 from panet_tf.layers.adaptive_pooling import AdaptivePooling
 from panet_tf.necks.pafpn import PAFPN
 from panet_tf.training.sgd import SGD
-from tests import tiny_panoptic
+from tests import tiny_coco, tiny_panoptic
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted(str(path.relative_to(ROOT / "gin")) for path in (ROOT / "gin").rglob("*.gin"))
-CATEGORIES = tuple({"id": i, "name": str(i)} for i in range(1, 81))
+CATEGORIES = tuple({"id": i, "name": str(i), "keypoints": list("abcde")} for i in range(1, 81))
 PATHS = ("TRAIN_ANNOTATIONS", "TRAIN_IMAGES", "EVAL_ANNOTATIONS", "EVAL_IMAGES")
 
 # What a run of one file needs from others: schedules and runs are no whole configuration.
 COMPANIONS = {
     "runs/nuclei_30min.gin": (),  # a whole one, but for paths
+    "runs/keypoints_shapes.gin": (),
     "runs/compare_losses.gin": (),
     "schedules/": ("runs/train.gin", "models/panet_mobilenet_v2.gin", "data/nuclei_mini.gin"),
     "runs/": ("models/panet_mobilenet_v2.gin", "data/nuclei_mini.gin", "schedules/cosine.gin"),
@@ -87,7 +88,7 @@ def test_parses_and_says_what_it_is(file):
     header = (ROOT / "gin" / file).read_text().split("\n\n")[0]
     assert header.startswith("# ")
     if file.startswith("papers/"):
-        assert re.search(r"^# (PANet|Lin's thesis,) Table \d+", header), header
+        assert re.search(r"^# (PANet|Mask R-CNN|SA-FPN \+ EJ-Head|OANet|Lin's thesis,) Table \d+", header), header
         assert "\n# Paper: " in header and "not run here" in header
 
 
@@ -146,6 +147,29 @@ def test_detectors_without_masks(name, parts):
 
 
 @pytest.mark.parametrize(
+    "row, parts",
+    [  # keypoints, masks, operator of the regions' features, blocks of conv4, channels of its first 3x3 convolution
+        ("table5/mask", (False, True, "align", 2, 256)),
+        ("table5/mask_and_keypoint", (True, True, "align", 2, 256)),
+        ("table6/roi_pool", (True, False, "pool", 2, 256)),
+        ("table9/x101", (True, False, "align", 23, 1024)),
+    ],
+)
+def test_rows_of_keypoints(row, parts):
+    parse(f"papers/mask_rcnn/{row}.gin", "resnet.weights = None", *(() if "table9" in row else ("resnet.depth = 18",)))
+    model = build()
+    blocks = {re.match(r"layer3_\d+|", layer.name).group() for layer in model.backbone.layers} - {""}
+    head, pooling = model.keypoint_head, model.keypoint_pooling or model.box_pooling
+    channels = model.backbone.get_layer("layer3_0_conv2").filters
+    assert (head is not None, model.mask_head is not None, pooling.operator, len(blocks), channels) == parts
+    if head is not None:
+        assert (head.num_keypoints, head.num_convs, head.filters) == (5, 8, 512)
+        assert model.box_beta == 0.5 and model.proposal_selector.post_nms_top_k == (1500, 1000)
+    steps = 130_000 if row.startswith("table9") else 90_000
+    assert parameter("panet_tf.train.steps") == steps
+
+
+@pytest.mark.parametrize(
     "file, steps, rates",
     [  # (update, learning rate) at the papers' batch
         ("schedules/coco_1x.gin", 90_000, {0: 0.02 / 3, 500: 0.02, 60_000: 0.002, 80_000: 0.0002}),
@@ -176,8 +200,8 @@ def test_cityscapes():
     assert [float(rate(step)) for step in (17_999, 18_000)] == pytest.approx([0.01, 0.001])
 
 
-def panoptic_paths(file, folder):
-    """Bindings of a file of panoptic data to a tiny tree that is like what it reads."""
+def tiny_paths(file, folder):
+    """Bindings of a file of panoptic or keypoint data to a tiny tree that is like what it reads."""
     if file == "data/cityscapes.gin":
         for split in ("train", "val"):
             tiny_panoptic.write_cityscapes(folder, split, [np.full((32, 64), 26001)])
@@ -189,6 +213,11 @@ def panoptic_paths(file, folder):
         names = [f"{part}_{name}" for part in ("TRAIN", "EVAL") for name in ("ANNOTATIONS", "PANOPTIC", "IMAGES")]
         instances = ["TRAIN_INSTANCES = None", "EVAL_INSTANCES = None", "train/DetectionData.drop_empty = False"]
         return [f'{name} = "{path}"' for name, path in zip(names, [*paths, *paths])] + instances
+    elif file == "data/coco_keypoints.gin":
+        category = {**tiny_coco.CATEGORIES[0], "keypoints": ["nose", "left_ear", "right_ear"]}
+        annotations = [tiny_coco.annotation(1, keypoints=[5, 7, 2] + [0] * 6, num_keypoints=1)]
+        paths = tiny_coco.write(folder, annotations=annotations, categories=[category])
+        return [f'{name} = "{path}"' for name, path in zip(PATHS, [*paths, *paths])]
     else:
         return []
     return [f'DATA_ROOT = "{folder}"']
@@ -197,7 +226,7 @@ def panoptic_paths(file, folder):
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("data/")])
 def test_data_are_made(file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    parse(file, *panoptic_paths(file, tmp_path))
+    parse(file, *tiny_paths(file, tmp_path))
     train, evaluation = macro("TRAIN_DATA"), macro("EVAL_DATA")
     assert train.training and not evaluation.training
     assert train.categories == evaluation.categories
