@@ -26,7 +26,7 @@ def main(_):
     model = load_model(FLAGS.model)
     export = gin.get_configurable("export_saved_model")
     folder = export(model, FLAGS.output, version=FLAGS.version)
-    print(f"Saved {folder}: signatures serving_default, tensors and, with masks, full_masks")
+    print(f"Saved {folder}: signatures serving_default, tensors; full_masks with masks, panoptic with stuff")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from panet_tf.export.panoptic_maps import panoptic_pictures
 from panet_tf.ops.masks import paste_masks
 
 MASK_THRESHOLD = 0.5
@@ -17,13 +18,14 @@ MASK_THRESHOLD = 0.5
 def export_saved_model(model, directory, *, preprocessing=None, version=None):
     """Writes a model as the next version of a SavedModel, preprocessing and category ids included.
 
-    Three signatures share the weights; each takes a batch of any length whose images may differ in size:
+    Signatures share the weights; each takes a batch of any length whose images may differ in size:
 
     | signature | input | output |
     |---|---|---|
     | `serving_default` | `image_bytes` string (B,): JPEG, PNG, GIF or BMP | the detections below |
     | `tensors` | `images` uint8 (B, h, w, 3) RGB, one size a batch | the same |
     | `full_masks` | `image_bytes` string (B,) | the same, with masks of whole images |
+    | `panoptic` | `image_bytes` string (B,) | PNG bytes and segments, of panoptic models |
 
     Detections: `detection_boxes` float32 (B, D, 4), yxyx in original pixels; `detection_scores` float32 (B, D), sorted;
     `detection_classes` int64 (B, D), the data set's own ids, 0 in empty slots; `num_detections` int32 (B,);
@@ -32,6 +34,11 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None):
     models with keypoints `detection_keypoints` float32 (B, D, J, 3), y, x in original pixels and score, as the graph
     reads them (see `panet_tf.ops.keypoints`). Names, ids and skeletons of the categories lie beside the graph in
     `assets.extra/categories.json`.
+
+    Panoptic results: `panoptic_png` string (B,), files of the images' own sizes whose colours are segment ids as COCO
+    has them (R + 256 G + 65536 B, 0 is void), and `segment_ids`, `segment_categories` (the data set's ids),
+    `segment_scores`, `segment_areas` (B, S), see `panet_tf.export.panoptic_maps`; all panoptic categories lie in
+    `assets.extra/panoptic_categories.json`.
 
     TensorFlow's decoders leave images as they are stored: who sends photographs with an EXIF orientation turns them
     first. One file that is no image fails its whole batch.
@@ -81,19 +88,25 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None):
     archive.add_endpoint("tensors", lambda images: detect(images, lambda image: image), [tensors])
     if getattr(model, "mask_head", None) is not None:
         archive.add_endpoint("full_masks", full_masks, [image_bytes])
+    categories = {"categories": model.categories}
+    if getattr(model, "panoptic_merger", None) is not None:
+        panoptic = _detector(model, preprocessing, panoptic=True)
+        archive.add_endpoint("panoptic", lambda image_bytes: panoptic(image_bytes, _decode), [image_bytes])
+        categories["panoptic_categories"] = model.panoptic_categories
 
     # Written under another name first: a server that polls the folder never meets half a model.
     folder, unfinished = directory / str(version), directory / f"unfinished_{version}"
     archive.write_out(str(unfinished), verbose=False)
     extra = unfinished / "assets.extra"
     extra.mkdir(exist_ok=True)
-    (extra / "categories.json").write_text(json.dumps([dict(item) for item in model.categories], indent=1))
+    for name, items in categories.items():
+        (extra / f"{name}.json").write_text(json.dumps([dict(item) for item in items], indent=1))
     os.replace(unfinished, folder)
     return folder
 
 
-def _detector(model, preprocessing):
-    """Function from a batch of images (and how to read one) to detections in the data set's terms."""
+def _detector(model, preprocessing, panoptic=False):
+    """Function from a batch of images (and how to read one) to detections or panoptic maps in the data set's terms."""
     ids = tf.constant([0] + [category["id"] for category in model.categories], tf.int64)
 
     def on_canvas(batch, read, canvas):
@@ -101,6 +114,9 @@ def _detector(model, preprocessing):
         specs["images"] = tf.TensorSpec((*canvas, 3), tf.float32)
         inputs = tf.map_fn(lambda item: preprocessing(read(item), canvas), batch, fn_output_signature=specs)
         found = model(inputs, training=False)
+        if panoptic:
+            sizes = tf.cast(inputs["original_sizes"], tf.int32)
+            return {**panoptic_pictures(found, inputs, model.panoptic_categories), "image_sizes": sizes}
         outputs = {
             "detection_boxes": found["boxes"],
             "detection_scores": found["scores"],

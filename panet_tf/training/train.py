@@ -1,5 +1,6 @@
 """One function from a configuration to a trained model."""
 
+import inspect
 import json
 import math
 import pathlib
@@ -64,9 +65,9 @@ def train(
     learning rate, images of predictions beside the ground truth), `images/`, `operative_config.gin` and `run.json`.
 
     Args:
-        model: function of `categories` that makes the model, called inside the strategy's scope after seed and dtype
-            policy are set (`panet_tf.models.panet`, a gin reference `@panet`, `functools.partial(panet,
-            norm="group")`); or a built `keras.Model`.
+        model: function of `categories` (and `panoptic_categories`, of panoptic models) that makes the model, called
+            inside the strategy's scope after seed and dtype policy are set (`panet_tf.models.panet`, a gin reference
+            `@panet`, `functools.partial(panet, norm="group")`); or a built `keras.Model`.
         train_data: `panet_tf.data.DetectionData` made for training: `categories`, `batch_size`, and `dataset(step=k)`,
             which goes on where step k would be.
         model_dir: path of the run's folder.
@@ -193,7 +194,10 @@ def _make_model(model, train_data, strategy, dtype_policy, seed):
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(dtype_policy)
     try:
-        built = model(categories=train_data.categories)
+        categories = {"categories": train_data.categories}
+        if "panoptic_categories" in inspect.signature(model).parameters:  # one that predicts stuff too
+            categories["panoptic_categories"] = getattr(train_data, "panoptic_categories", None)
+        built = model(**categories)
     finally:
         keras.config.set_dtype_policy(previous)
     if hasattr(built, "seed"):  # of what a detector samples: one seed for the run

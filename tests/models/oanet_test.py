@@ -122,6 +122,7 @@ def test_bfloat16_keeps_logits_and_order_in_float32():
     assert all(w.dtype == "float32" for w in model.trainable_weights)
 
 
+@pytest.mark.slow
 def test_one_trace_serves_several_canvases():
     batches = [panoptic_batch(), panoptic_batch(height=96, width=64)]
     spec = {key: tf.TensorSpec(value.shape, value.dtype) for key, value in batches[0].items()}
