@@ -10,12 +10,14 @@ from panet_tf.heads.box import BoxHead
 from panet_tf.heads.dense import DenseHead
 from panet_tf.heads.keypoint import KeypointHead
 from panet_tf.heads.mask import MaskHead
+from panet_tf.heads.panoptic_fpn import PanopticFPNHead
 from panet_tf.layers.adaptive_pooling import AdaptivePooling
 from panet_tf.models.cascade_rcnn import cascade_rcnn
 from panet_tf.models.coco_categories import coco_categories
 from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.keypoint_rcnn import keypoint_rcnn
 from panet_tf.models.mask_rcnn import mask_rcnn
+from panet_tf.models.oanet import panoptic_fpn
 from panet_tf.models.retinanet import retinanet
 from panet_tf.models.torchvision_rcnn import torchvision_rcnn
 from panet_tf.models.torchvision_retinanet import torchvision_retinanet
@@ -44,8 +46,9 @@ def from_checkpoint(
             (ResNet, MobileNetV2), which gives a backbone.
         source: optional str, the program: `"torchvision"`, `"detectron2"`, `"mmdetection"`, `"panet"` or
             `"keras_applications"`. By default the names tell.
-        categories: sequence of dicts with `"id"` and `"name"`. Defaults to COCO's where their number is COCO's, else to
-            numbered ones. Where there are more or fewer than in the file, predictors keep their fresh values.
+        categories: sequence of dicts with `"id"` and `"name"`, of panoptic models things and stuff with `"isthing"`.
+            Defaults to COCO's where their number is COCO's, else to numbered ones. Where there are more or fewer than
+            in the file, predictors keep their fresh values.
         model: optional function of `categories` that builds the model, as `panet_tf.models.mask_rcnn`, in place of the
             inferred architecture.
         style, epsilon: as in `panet_tf.weights.load`: what the backbone's training began with, and its norms' epsilon.
@@ -78,6 +81,9 @@ def from_checkpoint(
     if categories is None:
         categories = _categories(parts, program.name)
     if model is None:
+        strides = "1x1" if (style or program.style(arrays, file.name)) == "caffe" else "3x3"
+        backbone = functools.partial(resnet, stride_in=strides, norm=_backbone_norm(arrays, program.name))
+        kwargs = {"backbone": backbone(**find_resnet(arrays, program.name)), **kwargs}
         model = functools.partial(_detector, arrays=arrays, parts=parts, program=program.name, **kwargs)
     else:
         model = functools.partial(model, **kwargs)
@@ -98,14 +104,8 @@ def _classifier(arrays):
             raise ValueError(f"a ResNet of keras.applications must have 16, 33 or 50 blocks, received {blocks}.")
         return resnet(depths[blocks])
     if "layer1.0.conv1.weight" in arrays and "conv1.weight" in arrays:
-        return resnet(**_resnet_options(find_resnet(arrays)))
+        return resnet(**find_resnet(arrays))
     return None
-
-
-def _resnet_options(found):
-    if (found["groups"], found["width_per_group"]) == (1, 64):
-        found = {"depth": found["depth"]}
-    return found
 
 
 def _categories(parts, program):
@@ -115,6 +115,12 @@ def _categories(parts, program):
     else:
         number = next(iter(parts["classes"].values()))[0] - 1
     keypoints = _num_keypoints(parts)
+    if "stuff" in parts:  # whose first class stands for all things
+        stuff = parts["stuff"][""][0] - 1
+        if (number, stuff) == (80, 53):
+            return coco_categories("coco_panoptic")
+        things = [int(i <= number) for i in range(1, number + stuff + 1)]
+        return [{"id": i, "name": f"category {i}", "isthing": thing} for i, thing in enumerate(things, start=1)]
     kind = {90: "coco_90", 80: "coco_80", 1: "coco_person" if keypoints == 17 else None}.get(number)
     if kind:
         return coco_categories(kind)
@@ -131,7 +137,6 @@ def _detector(*, categories, arrays, parts, program, **kwargs):
     filters = parts["neck"][""][0]
     norm = _norm(arrays, "neck_norm", parts)
     shared = {"categories": categories, "filters": filters, "norm": norm}
-    shared["backbone"] = resnet(norm=_backbone_norm(arrays, program), **_resnet_options(find_resnet(arrays, program)))
     torchvision = program == "torchvision"
     if "dense_classes" in parts:
         return (torchvision_retinanet if torchvision else retinanet)(**(shared | _dense(parts, filters) | kwargs))
@@ -153,6 +158,11 @@ def _detector(*, categories, arrays, parts, program, **kwargs):
         assemble = functools.partial(torchvision_rcnn, masks="masks" in parts, keypoints="keypoints" in parts)
     if "stages" in parts:
         assemble = functools.partial(cascade_rcnn, assemble=assemble)
+    if "stuff" in parts:
+        heads["semantic_head"] = functools.partial(
+            PanopticFPNHead, filters=parts["stuff_convs"][""][0], norm=_norm(arrays, "stuff_norm", parts)
+        )
+        assemble = functools.partial(panoptic_fpn, instance_model=assemble)
     return assemble(**(shared | heads | kwargs))
 
 

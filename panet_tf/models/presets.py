@@ -91,8 +91,8 @@ def from_preset(name, *, path=None, categories=None, **kwargs):
     preset = _table()[name]
     if path is None:
         path = _fetch(name, preset)
-    things = [category for category in coco_categories(preset["categories"]) if category.get("isthing", True)]
-    return from_checkpoint(path, source=preset["source"], categories=categories or things, **kwargs)
+    categories = categories or coco_categories(preset["categories"])
+    return from_checkpoint(path, source=preset["source"], categories=categories, **kwargs)
 
 
 def _fetch(name, preset):

@@ -52,6 +52,7 @@ _PATTERNS = {
     "mmdetection": {
         "first_stage": 1,
         "blocks": rf"backbone\.{_TORCHVISION_BLOCKS}",
+        "offsets": r"backbone\.layer(\d)\.\d+\.conv2\.conv_offset" + _WEIGHT,
         "neck": r"neck\.lateral_convs\.0\.conv" + _WEIGHT,
         "neck_norm": r"neck\.lateral_convs\.0\.(?:bn|gn)" + _WEIGHT,
         "path": r"neck\.downsample_convs\.0\.conv" + _WEIGHT,
@@ -122,7 +123,8 @@ def find_resnet(arrays, source=None):
         source: program of a detector, as in `find_parts`; `None` for a classifier with torchvision's names.
 
     Returns:
-        dict of `depth`, `groups` and `width_per_group` (of the first stage).
+        dict of arguments of `panet_tf.backbones.resnet`: `depth`, `groups`, `width_per_group` (of the first stage), and
+        where it has deformable convolutions `deform_stages`, `deform_modulated` and `deform_groups`.
 
     Raises:
         ValueError: if the blocks are not those of a ResNet-18, 34, 50, 101 or 152, or of a ResNeXt of such depth.
@@ -148,7 +150,15 @@ def find_resnet(arrays, source=None):
     middle = shapes[0, 0, 2]
     groups = middle[0] // middle[1] if bottleneck else 1
     width = middle[0] // groups
-    return {"depth": _DEPTHS[bottleneck, counts], "groups": groups, "width_per_group": width}
+    found = {"depth": _DEPTHS[bottleneck, counts], "groups": groups, "width_per_group": width}
+    offsets = find_parts(arrays, source).get("offsets") if source else None
+    if offsets:
+        channels = next(iter(offsets.values()))[0]  # 2 or, with factors, 3 for each of nine taps
+        modulated = channels % 27 == 0
+        stages = sorted(int(stage) - patterns["first_stage"] + 2 for stage in offsets)
+        found |= {"deform_stages": tuple(f"C{stage}" for stage in stages), "deform_modulated": modulated}
+        found["deform_groups"] = channels // (27 if modulated else 18)
+    return found
 
 
 def find_mobilenet_alpha(arrays):

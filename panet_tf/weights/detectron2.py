@@ -63,6 +63,11 @@ RULES = (
     Rule(r"backbone\.bottom_up\.stem\.conv1", "backbone", "conv1", reversed_colors),
     Rule(r"backbone\.bottom_up\.stem\.conv1\.norm", "backbone", "bn1"),
     *resnet_rules(r"backbone\.bottom_up\.", norm=r"conv{}\.norm", shortcut=("shortcut", r"shortcut\.norm")),
+    Rule(
+        r"backbone\.bottom_up\.res(\d+)\.(\d+)\.conv2_offset",
+        "backbone",
+        lambda _, stage, block: f"layer{int(stage) - 1}.{block}.conv2.offset",
+    ),
     Rule(r"backbone\.fpn_lateral(\d)", "neck", "lateral{0}.conv"),
     Rule(r"backbone\.fpn_lateral(\d)\.norm", "neck", "lateral{0}.norm"),
     Rule(r"backbone\.fpn_output(\d)", "neck", "output{0}.conv"),

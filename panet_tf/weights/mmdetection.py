@@ -46,6 +46,7 @@ def _rules(style):
     colors = reversed_colors if style == "caffe" else None
     return (
         Rule(r"backbone\.(conv1)", "backbone", "{0}", colors),
+        Rule(r"backbone\.(.+)\.conv_offset", "backbone", "{0}.offset"),
         Rule(r"backbone\.(.+)", "backbone", "{0}"),
         *_conv_and_norm(r"neck\.lateral_convs", "neck", "lateral{}.{}", 2),
         *_conv_and_norm(r"neck\.fpn_convs", "neck", "output{}.{}", 2),

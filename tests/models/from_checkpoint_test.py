@@ -1,157 +1,42 @@
 """Small checkpoints as each program writes them: the model that is built has a place for every array."""
 
 import functools
-import re
 
 import numpy as np
 import pytest
 
 from panet_tf.backbones.resnet import resnet
 from panet_tf.heads.box import BoxHead
+from panet_tf.models.coco_categories import coco_categories
 from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.from_checkpoint import from_checkpoint
+from tests.detectron2_shapes import detectron2_shapes
+from tests.mmdetection_shapes import mmdetection_shapes
+from tests.panet_release_shapes import panet_release_shapes
 from tests.torchvision_retinanet_shapes import torchvision_retinanet_shapes
 from tests.torchvision_shapes import torchvision_shapes
 
+slow = pytest.mark.slow
 SMALL = {"blocks": (2, 2, 2, 2), "filters": 8, "units": 6, "bottleneck": False}
 
 
 def arrays_of(shapes, seed=0):
     rng = np.random.default_rng(seed)
-    return {name: rng.random(shape).astype("float32") for name, shape in shapes.items()}
+    return {name: np.asarray(rng.random(shape, dtype="float32")) for name, shape in shapes.items()}
 
 
-def renamed(shapes, rules):
-    """Shapes under the names of another program: the first rule that matches a name's beginning is applied."""
-    result = {}
-    for name, shape in shapes.items():
-        pattern, new = next((rule for rule in rules if re.match(rule[0], name)), ("$", ""))
-        result[re.sub(pattern, new, name)] = shape
-    return result
-
-
-def without_background(shapes, names):
-    """Rows of box and mask predictors that other programs do not have."""
-    rows = {name: shape[0] * 80 // 81 for name, shape in shapes.items() if name.startswith(names)}
-    return shapes | {name: (rows[name], *shapes[name][1:]) for name in rows}
-
-
-def detectron2_shapes(*, cascade=False, grouped=False, **kwargs):
-    shapes = torchvision_shapes(81, **(SMALL | kwargs))
-    stages = ("0.", "1.", "2.") if cascade else ("",)
-    rules = [
-        (r"backbone\.body\.(conv1\.)", r"backbone.bottom_up.stem.\1"),
-        (r"backbone\.body\.bn1\.", r"backbone.bottom_up.stem.conv1.norm."),
-        *(
-            (rf"backbone\.body\.layer{n}\.(\d+)\.(conv\d)", rf"backbone.bottom_up.res{n + 1}.\1.\2")
-            for n in range(1, 5)
-        ),
-        *(
-            (rf"backbone\.body\.layer{n}\.(\d+)\.bn(\d)", rf"backbone.bottom_up.res{n + 1}.\1.conv\2.norm")
-            for n in range(1, 5)
-        ),
-        *(
-            (rf"backbone\.body\.layer{n}\.(\d+)\.downsample\.{i}", rf"backbone.bottom_up.res{n + 1}.\1.shortcut{end}")
-            for n in range(1, 5)
-            for i, end in enumerate(("", ".norm"))
-        ),
-        *((rf"backbone\.fpn\.inner_blocks\.{i}\.0", f"backbone.fpn_lateral{i + 2}") for i in range(4)),
-        *((rf"backbone\.fpn\.layer_blocks\.{i}\.0", f"backbone.fpn_output{i + 2}") for i in range(4)),
-        (r"rpn\.head\.conv\.0\.0", "proposal_generator.rpn_head.conv"),
-        (r"rpn\.head\.cls_logits", "proposal_generator.rpn_head.objectness_logits"),
-        (r"rpn\.head\.bbox_pred", "proposal_generator.rpn_head.anchor_deltas"),
-        (r"roi_heads\.box_head\.fc(\d)", lambda found: f"roi_heads.box_head.fc{int(found[1]) - 5}"),
-        *((rf"roi_heads\.mask_head\.{i}\.0", f"roi_heads.mask_head.mask_fcn{i + 1}") for i in range(4)),
-        (r"roi_heads\.mask_predictor\.conv5_mask", "roi_heads.mask_head.deconv"),
-        (r"roi_heads\.mask_predictor\.mask_fcn_logits", "roi_heads.mask_head.predictor"),
-    ]
-    shapes = without_background(
-        renamed(shapes, rules), ("roi_heads.box_predictor.bbox_pred", "roi_heads.mask_head.pred")
-    )
-    boxes = re.compile(r"roi_heads\.box_(head|predictor)\.")
-    repeated = {}
-    for name, shape in shapes.items():
-        agnostic = (4, *shape[1:]) if cascade and ".bbox_pred." in name else shape
-        names = [boxes.sub(rf"\g<0>{stage}", name) for stage in stages] if boxes.match(name) else [name]
-        repeated |= dict.fromkeys(names, agnostic)
-    return repeated
-
-
-def mmdetection_shapes(*, path=False):
-    rules = [
-        (r"backbone\.body\.", "backbone."),
-        *((rf"backbone\.fpn\.inner_blocks\.{i}\.0", f"neck.lateral_convs.{i}.conv") for i in range(4)),
-        *((rf"backbone\.fpn\.layer_blocks\.{i}\.0", f"neck.fpn_convs.{i}.conv") for i in range(4)),
-        (r"rpn\.head\.conv\.0\.0", "rpn_head.rpn_conv"),
-        (r"rpn\.head\.cls_logits", "rpn_head.rpn_cls"),
-        (r"rpn\.head\.bbox_pred", "rpn_head.rpn_reg"),
-        (r"roi_heads\.box_head\.fc(\d)", lambda found: f"roi_head.bbox_head.shared_fcs.{int(found[1]) - 6}"),
-        (r"roi_heads\.box_predictor\.cls_score", "roi_head.bbox_head.fc_cls"),
-        (r"roi_heads\.box_predictor\.bbox_pred", "roi_head.bbox_head.fc_reg"),
-        (r"roi_heads\.mask_head\.(\d)\.0", r"roi_head.mask_head.convs.\1.conv"),
-        (r"roi_heads\.mask_predictor\.conv5_mask", "roi_head.mask_head.upsample"),
-        (r"roi_heads\.mask_predictor\.mask_fcn_logits", "roi_head.mask_head.conv_logits"),
-    ]
-    shapes = renamed(torchvision_shapes(81, **SMALL), rules)
-    shapes = without_background(shapes, ("roi_head.bbox_head.fc_reg", "roi_head.mask_head.conv_logits"))
-    if path:
-        for part in ("downsample_convs", "pafpn_convs"):
-            for i in range(3):
-                shapes |= {f"neck.{part}.{i}.conv.weight": (8, 8, 3, 3), f"neck.{part}.{i}.conv.bias": (8,)}
-    return shapes
-
-
-def panet_shapes(filters=8, units=6, cells=7):
-    """The authors' release with adaptive pooling, group norms, four convolutions and the fully-connected branch."""
-    rules = [
-        (r"backbone\.body\.(conv1|bn1)\.", r"Conv_Body.conv_body.res1.\1."),
-        *((rf"backbone\.body\.layer{n}\.", f"Conv_Body.conv_body.res{n + 1}.") for n in range(1, 5)),
-        (r"rpn\.head\.conv\.0\.0", "RPN.FPN_RPN_conv"),
-        (r"rpn\.head\.cls_logits", "RPN.FPN_RPN_cls_score"),
-        (r"rpn\.head\.bbox_pred", "RPN.FPN_RPN_bbox_pred"),
-        (r"roi_heads\.box_predictor\.", "Box_Outs."),
-        (r"roi_heads\.mask_predictor\.conv5_mask", "Mask_Head.upconv"),
-        (r"roi_heads\.mask_predictor\.mask_fcn_logits", "Mask_Outs.classify"),
-    ]
-    shapes = renamed(torchvision_shapes(81, **SMALL), rules)
-    kept = ("Conv_Body.", "RPN.", "Box_Outs.", "Mask_Head.", "Mask_Outs.")
-    shapes = {name: shape for name, shape in shapes.items() if name.startswith(kept) and ".running_" not in name}
-
-    def normed(name, out, channels, size, bias=False):
-        shapes[f"{name}.0.weight"] = (out, channels, size, size)
-        shapes.update({f"{name}.1.{leaf}": (out,) for leaf in ("weight", "bias")})
-        shapes.update({f"{name}.0.bias": (out,)} if bias else {})
-
-    normed("Conv_Body.conv_top", filters, 512, 1)
-    for i, channels in enumerate((256, 128, 64)):
-        normed(f"Conv_Body.topdown_lateral_modules.{i}.conv_lateral", filters, channels, 1)
-        for number in (1, 2):
-            normed(f"Conv_Body.panet_buttomup_conv{number}_modules.{i}", filters, filters, 3, bias=True)
-    for level in range(4):
-        normed(f"Conv_Body.posthoc_modules.{level}", filters, filters, 3)
-        normed(f"Box_Head.conv1_head.{level}", filters, filters, 3)
-        normed(f"Mask_Head.mask_conv1.{level}", filters, filters, 3)
-    for head, count in (("Box_Head.convs", 3), ("Mask_Head.conv_fcn", 2)):
-        for i in range(count):
-            shapes[f"{head}.{3 * i}.weight"] = (filters, filters, 3, 3)
-            shapes |= {f"{head}.{3 * i + 1}.{leaf}": (filters,) for leaf in ("weight", "bias")}
-    normed("Mask_Head.mask_conv4", filters, filters, 3)
-    normed("Mask_Head.mask_conv4_fc", filters, filters, 3)
-    normed("Mask_Head.mask_conv5_fc", filters // 2, filters, 3)
-    shapes |= {"Mask_Head.mask_fc.0.weight": (784, filters // 2 * 14**2), "Mask_Head.mask_fc.0.bias": (784,)}
-    return shapes | {"Box_Head.fc.weight": (units, filters * cells**2), "Box_Head.fc.bias": (units,)}
-
-
-def convert(arrays, path, capsys, **kwargs):
+def convert(arrays, path, capsys, *, constants=0, counters=0, **kwargs):
     """Writes a checkpoint, reads it, and gives the model, with a place for each array and an array for each weight."""
     np.savez(path, **arrays)
     model = from_checkpoint(path, **kwargs)
     printed = capsys.readouterr().out
-    assert f"Loaded {len(arrays)} arrays" in printed and "Skipped" not in printed and "Left" not in printed
+    assert f"Loaded {len(arrays) - constants - counters} arrays" in printed and "Left" not in printed
+    assert f"Skipped {constants}:" in printed if constants else "Skipped" not in printed
+    assert f"Ignored {counters} num_batches_tracked" in printed if counters else "Ignored" not in printed
     return model
 
 
-@pytest.mark.parametrize("masks", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("masks", [True, pytest.param(False, marks=slow)])
 def test_torchvision(masks, tmp_path, capsys):
     arrays = arrays_of(torchvision_shapes(91, masks=masks, **SMALL))
     model = convert(arrays, tmp_path / "detector.npz", capsys)
@@ -161,7 +46,7 @@ def test_torchvision(masks, tmp_path, capsys):
     assert model.box_pooling.samples == 2 and not model.box_pooling.aligned and model.anchor_generator.offset == 0
 
 
-@pytest.mark.slow
+@slow
 def test_torchvision_keypoints(tmp_path, capsys):
     arrays = arrays_of(torchvision_shapes(2, masks=False, keypoints=(17, 4), **SMALL))
     model = convert(arrays, tmp_path / "detector.npz", capsys)
@@ -169,41 +54,79 @@ def test_torchvision_keypoints(tmp_path, capsys):
     assert model.categories[0]["keypoints"][0] == "nose"
 
 
-@pytest.mark.slow
+@slow
 def test_torchvision_retinanet(tmp_path, capsys):
     arrays = arrays_of(torchvision_retinanet_shapes(91, filters=8, blocks=(2, 2, 2, 2), bottleneck=False))
     model = convert(arrays, tmp_path / "detector.npz", capsys)
     assert model.max_detections == 300 and len(model.categories) == 90 and model.head.filters == 8
 
 
-@pytest.mark.parametrize("kind", [pytest.param("mask", marks=pytest.mark.slow), "cascade"])
+DETECTRON2 = {
+    "faster": {},
+    "mask with constants": {"masks": True, "constants": True},
+    "mask resnext": {"masks": True, "groups": 32, "width_per_group": 4},
+    "keypoint": {"num_classes": 1, "keypoints": 17},
+    "retinanet": {"dense": True},
+    "cascade": {"masks": True, "stages": 3},
+    "panoptic": {"masks": True, "stuff": 54},
+    "mask deformable": {"masks": True},
+}
+
+
+@slow
+@pytest.mark.parametrize("kind", DETECTRON2)
 def test_detectron2(kind, tmp_path, capsys):
-    arrays = arrays_of(detectron2_shapes(cascade=kind == "cascade"))
-    model = convert(arrays, tmp_path / "model_final.npz", capsys, source="detectron2")
-    assert [category["id"] for category in model.categories][-1] == 90 and len(model.categories) == 80
-    assert model.mask_head.num_convs == 4 and model.box_head.units == 6
+    shapes = detectron2_shapes(filters=8, units=6, **DETECTRON2[kind])
+    if kind == "mask deformable":
+        for stage, blocks in ((3, 4), (4, 6), (5, 3)):
+            for place in (f"backbone.bottom_up.res{stage}.{block}.conv2_offset" for block in range(blocks)):
+                shapes |= {f"{place}.weight": (18, 2 ** (stage + 4), 3, 3), f"{place}.bias": (18,)}
+    arrays = arrays_of(shapes)
+    constants = sum("pixel" in name or "cell_anchors" in name for name in arrays)
+    model = convert(arrays, tmp_path / "model_final.npz", capsys, source="detectron2", constants=constants)
+    assert model.anchor_generator.offset == 0 and not model.anchor_generator.rounding
+    if kind == "retinanet":
+        assert model.head.num_classes == 80 and model.necks[0].extra_levels == "c5"
+        return
+    number = 1 if kind == "keypoint" else 80
+    assert [category["id"] for category in model.categories] == [c["id"] for c in coco_categories("coco_80")][:number]
+    assert model.box_head.units == 6 and model.box_pooling.samples == 0 and model.box_pooling.aligned
     assert len(model.box_stages) == (2 if kind == "cascade" else 0)
     assert model.box_head.class_agnostic == (kind == "cascade")
-    assert model.box_pooling.samples == 0 and model.box_pooling.aligned
+    if kind == "keypoint":
+        assert model.keypoint_head.num_keypoints == 17 and "keypoints" in model.categories[0]
+    if kind == "mask resnext":
+        second = model.backbone.get_layer("layer2_0_conv2")
+        assert second.groups == 32 and second.strides == (2, 2) and second.filters == 256
+    if kind == "mask deformable":
+        assert model.backbone.get_layer("layer4_2_conv2").offset.filters == 18
+        assert model.backbone.get_layer("layer2_0_conv1").strides == (2, 2)
+    if kind == "panoptic":
+        assert len(model.panoptic_categories) == 133 and model.semantic_head.num_classes == 54
 
 
-@pytest.mark.parametrize("path", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("path", [pytest.param(False, marks=slow), True])
 def test_mmdetection(path, tmp_path, capsys):
-    model = convert(arrays_of(mmdetection_shapes(path=path)), tmp_path / "epoch_12.npz", capsys)
+    arrays = arrays_of(mmdetection_shapes(path=path, **SMALL))
+    counters = sum("num_batches" in name for name in arrays)
+    model = convert(arrays, tmp_path / "epoch_12.npz", capsys, counters=counters)
     assert len(model.necks) == 1 + path and len(model.categories) == 80
     if path:
         assert not model.necks[1].refined
 
 
-@pytest.mark.slow
-def test_the_panet_authors_release(tmp_path, capsys):
-    model = convert(arrays_of(panet_shapes()), tmp_path / "model_step179999.npz", capsys)
-    assert model.mask_head.fully_connected == "conv3" and model.mask_head.fully_connected_relu
-    assert model.box_head.num_convs == 4 and model.necks[1].refined and model.box_pooling.inclusive
+@slow
+@pytest.mark.parametrize("masks, heavy_head", [(True, True), (False, True), (False, False)])
+def test_the_panet_authors_release(masks, heavy_head, tmp_path, capsys):
+    arrays = arrays_of(panet_release_shapes(filters=8, units=6, masks=masks, heavy_head=heavy_head))
+    model = convert(arrays, tmp_path / "model_step179999.npz", capsys)
+    if masks:
+        assert model.mask_head.fully_connected == "conv3" and model.mask_head.fully_connected_relu
+    assert model.box_head.num_convs == 4 * heavy_head and model.necks[1].refined and model.box_pooling.inclusive
 
 
 def test_another_architecture_and_other_classes_may_be_asked_for(tmp_path, capsys):
-    np.savez(tmp_path / "w.npz", **arrays_of(mmdetection_shapes()))
+    np.savez(tmp_path / "w.npz", **arrays_of(mmdetection_shapes(**SMALL)))
     small = {"filters": 8, "backbone": resnet(18), "box_head": functools.partial(BoxHead, units=6)}
     cats = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     model = from_checkpoint(tmp_path / "w.npz", model=functools.partial(faster_rcnn, **small), categories=cats)

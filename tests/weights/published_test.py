@@ -85,6 +85,8 @@ def test_published_files_carry_their_digest(monkeypatch):
     for depth in (18, 34, 50, 101, 152):
         published.locate("imagenet", f"resnet{depth}")
     assert urls[2] == "https://download.pytorch.org/models/resnet50-0676ba61.pth" and len(urls) == 5
+    published.locate("imagenet", "resnext101_32x8d")  # as `panet_tf.backbones.resnext` asks for it
+    assert urls[5] == "https://download.pytorch.org/models/resnext101_32x8d-8ba56ff5.pth"
 
 
 def test_unknown_names_are_refused_with_the_nearest():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from panet_tf.layers.conv_block import ConvBlock
+from panet_tf.layers.grouped_conv import GroupedConv
 from panet_tf.layers.norms import make_norm
 from panet_tf.weights.torch_layout import match_torch
 
@@ -31,6 +32,15 @@ def test_convolution():
     w, b, x = _array((5, 3, 3, 3)), _array((5,), 1), _array((1, 3, 3, 3), 2)
     model = _load(keras.layers.Conv2D(5, 3, name="a_0_b"), (3, 3, 3), {"a.0.b.weight": w, "a.0.b.bias": b})
     np.testing.assert_allclose(model(x)[0, 0, 0], np.einsum("ochw,hwc->o", w, x[0]) + b, rtol=1e-5)
+
+
+def test_convolution_in_groups():
+    """ResNeXt's: each third of the filters sees its third of the channels."""
+    w, x = _array((6, 2, 3, 3)), _array((1, 3, 3, 6), 2)
+    layer = GroupedConv(filters=6, kernel_size=3, groups=3, use_bias=False, name="layer1_0_conv2")
+    model = _load(layer, (3, 3, 6), {"layer1.0.conv2.weight": w})
+    wanted = [np.einsum("chw,hwc->", w[o], x[0, ..., 2 * (o // 2) : 2 * (o // 2) + 2]) for o in range(6)]
+    np.testing.assert_allclose(model(x)[0, 0, 0], wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_depthwise_convolution():
