@@ -29,7 +29,7 @@ LOSSES = {
     "cross_entropy": PLAIN,
     "focal_star": ('ClassLoss.form = "focal_star"', "ClassLoss.gamma = 2.0", "ClassLoss.beta = 1.0"),
 }
-flags.DEFINE_multi_string("gin_file", [], "Gin files of a RetinaNet, its data and schedule.", required=True)
+flags.DEFINE_multi_string("gin_file", None, "Gin files of a RetinaNet, its data and schedule.", required=True)
 flags.DEFINE_multi_string("gin_bindings", [], "Single bindings, such as 'STEPS = 100', that win over files.")
 flags.DEFINE_string("output", None, "Folder of the runs and the table.", required=True)
 flags.DEFINE_list("losses", ["focal", "balanced", "ohem"], f"Which to compare, of {', '.join(LOSSES)}.")

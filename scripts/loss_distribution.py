@@ -25,7 +25,7 @@ from panet_tf.visualization.side_by_side import side_by_side
 
 flags.DEFINE_string("model", None, "A .keras file, or the model_dir of a run that has ended.", required=True)
 flags.DEFINE_string("output", None, "Folder of the picture and the numbers.", required=True)
-flags.DEFINE_multi_string("gin_file", [], "runs/loss_distribution.gin, and files with the data.", required=True)
+flags.DEFINE_multi_string("gin_file", None, "runs/loss_distribution.gin, and files with the data.", required=True)
 flags.DEFINE_multi_string("gin_bindings", [], "Single bindings on top; may be given several times.")
 FLAGS = flags.FLAGS
 
