@@ -44,7 +44,7 @@ def torchvision(*, keypoints=False, dense=False, epsilon=None):
         return _merged(shared, _dense(), {"model": {"box_beta": 0.0, "normalizers": per_image}})
     regions = _two_stage(post_nms_top_k=(2000, 1000), rpn_beta=1 / 9, box_beta=1 / 9)
     sizes = {"proposal_selector": {"min_size": 1e-3}, "detection_selector": {"min_size": 1e-2}}
-    head = {"keypoint_head": {"score": "logit"}} if keypoints else {}
+    head = {"keypoint_head": {"score": "logit", "keep_logits": True}} if keypoints else {}  # points are read exactly
     pooling = _pooling(samples=2, aligned=False, level_epsilon=1e-6)
     return _merged(shared, regions, sizes, pooling, head)
 
@@ -86,7 +86,7 @@ def detectron2(*, style="caffe", cascade=False, keypoints=False, panoptic=False,
                 "crowd_overlap": None,
             }
         stages["detection_selector"] = {"box_weights": weights}
-    head = {"keypoint_head": {"score": "softmax"}} if keypoints else {}
+    head = {"keypoint_head": {"score": "softmax", "keep_logits": True}} if keypoints else {}
     merging = {
         "context": "stuff_plus_thing",
         "order": "detection",
@@ -327,7 +327,8 @@ def _move_strides(backbone, place):
             continue
         stride = tuple(a * b for a, b in zip(first.strides, second.strides))
         before = "1x1" if max(first.strides) > 1 else "3x3"
-        if place != before and second.name + "_pad" not in layers:
+        padded = second.name + "_pad" in layers or not isinstance(second, keras.layers.Conv2D)
+        if place != before and not padded:
             raise ValueError(
                 f"The weights want strides in the {place} convolutions of bottlenecks, {backbone.name} was built with "
                 f'them in the {before} ones and no padding of its own. Build it with stride_in="{place}".'

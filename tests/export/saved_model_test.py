@@ -11,6 +11,8 @@ from PIL import Image
 
 from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.export.saved_model import export_saved_model
+from panet_tf.heads.keypoint import KeypointHead
+from panet_tf.layers.roi_pooling import FPNLevelPooling
 from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.ops.masks import paste_masks
 from tests.models.tiny import CATEGORIES, tiny_panet
@@ -115,11 +117,17 @@ def test_categories_lie_beside_the_graph_and_versions_count_up(model, folder):
         export_saved_model(model, folder.parent, preprocessing=PREPROCESSING, version=2)
 
 
-def test_boxes_alone_export_without_masks(tmp_path):
-    model = tiny_panet(build=faster_rcnn)
+def test_models_without_masks_export_what_they_have(tmp_path):
+    """Keypoints, in original pixels, but not the maps that a head may keep."""
+    head = KeypointHead(num_keypoints=3, num_convs=1, filters=8, keep_logits=True)
+    model = tiny_panet(build=faster_rcnn, keypoint_pooling=FPNLevelPooling(output_size=14), keypoint_head=head)
     signatures = tf.saved_model.load(str(export_saved_model(model, tmp_path, preprocessing=PREPROCESSING))).signatures
     assert set(signatures) == {"serving_default", "tensors"}
-    assert "detection_masks" not in signatures["serving_default"].structured_outputs
+    pixels, contents = encoded(40, 60)
+    served = signatures["serving_default"](image_bytes=tf.constant([contents]))
+    assert {name for name in served if "mask" in name or "keypoint" in name} == {"detection_keypoints"}
+    expected = model({key: value[None] for key, value in PREPROCESSING(pixels, (64, 96)).items()})
+    np.testing.assert_allclose(served["detection_keypoints"], expected["keypoints"], atol=1e-2)  # pixels
 
 
 def test_preprocessing_is_needed(model, tmp_path):
