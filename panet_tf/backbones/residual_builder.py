@@ -63,8 +63,8 @@ class ResidualBuilder:
         self.deform = {"modulated": deform_modulated, "deform_groups": deform_groups}
         self.dtype = dtype
 
-    def conv(self, x, filters, size, stride, name, norm_name, *, groups=1, dilation=1, deform=False):
-        """Convolution with symmetric padding, and its norm."""
+    def conv(self, x, filters, size, stride, name, norm_name, *, groups=1, dilation=1, deform=False, padded=False):
+        """Convolution with symmetric padding, and its norm. Where `padded`, the padding is a layer at stride 1, too."""
         kwargs = {
             "filters": filters,
             "kernel_size": size,
@@ -78,9 +78,10 @@ class ResidualBuilder:
         if deform:
             x = DeformConv(groups=groups, **self.deform, **kwargs)(x)
         else:
-            if stride > 1 and size > 1:
+            padded |= stride > 1
+            if padded and size > 1:
                 x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad", dtype=self.dtype)(x)
-            kwargs["padding"] = "same" if stride == 1 else "valid"
+            kwargs["padding"] = "valid" if padded else "same"
             x = (GroupedConv(groups=groups, **kwargs) if groups > 1 else keras.layers.Conv2D(**kwargs))(x)
         norm = make_norm(self.norm, name=norm_name, epsilon=self.epsilon, dtype=self.dtype)
         return x if norm is None else norm(x)
@@ -110,6 +111,8 @@ class ResidualBuilder:
             if i > 1:
                 x = self.relu(x, f"{path}_relu{i - 1}")
             spread = {"dilation": dilation, "deform": deform and i == 2} if size == 3 else {}
+            if self.kind == "bottleneck" and size == 3 and stride > 1:
+                spread["padded"] = True  # in either place of the stride, so that an importer can move it
             x = self.conv(x, channels, size, step, f"{path}_conv{i}", f"{path}_bn{i}", groups=groups, **spread)
         if self.squeeze is not None:
             x = SqueezeExcite(reduction=self.squeeze, name=f"{path}_se_module", dtype=self.dtype)(x)

@@ -57,6 +57,7 @@ def torchvision_rcnn(*, categories, masks=None, keypoints=False, epsilon=0.0, we
         "detection_selector": DetectionSelector(
             score_threshold=0.05, iou_threshold=0.5, max_detections=100, min_size=1e-2
         ),
+        "whole_pixels": True,
         "rpn_beta": 1 / 9,
         "box_beta": 1 / 9,
     }
