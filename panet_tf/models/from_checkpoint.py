@@ -43,9 +43,9 @@ def from_checkpoint(
     Args:
         path: file, as for `panet_tf.weights.load`: a detector of torchvision, detectron2, mmdetection or the PANet
             authors' release; or a classifier of torchvision (ResNet, ResNeXt, MobileNetV2) or `keras.applications`
-            (ResNet, MobileNetV2), which gives a backbone. Backbones alone carry no preprocessing: torchvision's want the
-            mean and std of `Preprocessing`, `keras.applications`' ResNets the mean (123.68, 116.779, 103.939) of red,
-            green, blue and std 1, its MobileNetV2 mean and std 127.5.
+            (ResNet, MobileNetV2), which gives a backbone. Backbones alone carry no preprocessing: torchvision's want
+            the mean and std of `Preprocessing`, `keras.applications`' ResNets the mean (123.68, 116.779, 103.939) of
+            red, green, blue and std 1, its MobileNetV2 mean and std 127.5.
         source: optional str, the program: `"torchvision"`, `"detectron2"`, `"mmdetection"`, `"panet"` or
             `"keras_applications"`. By default the names tell.
         categories: sequence of dicts with `"id"` and `"name"`, of panoptic models things and stuff with `"isthing"`.
