@@ -17,11 +17,11 @@ from panet_tf.gin_setup import gin_folder, parse_gin
 from panet_tf.layers.adaptive_pooling import AdaptivePooling
 from panet_tf.necks.pafpn import PAFPN
 from panet_tf.training.sgd import SGD
-from tests import tiny_coco, tiny_panoptic
+from tests.tiny_data_paths import tiny_paths
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted(str(path.relative_to(ROOT / "gin")) for path in (ROOT / "gin").rglob("*.gin"))
-CATEGORIES = tuple({"id": i, "name": str(i), "keypoints": list("abcde")} for i in range(1, 81))
+CATEGORIES = tuple({"id": i, "name": str(i), "isthing": 1, "keypoints": list("abcde")} for i in range(1, 81))
 PATHS = ("TRAIN_ANNOTATIONS", "TRAIN_IMAGES", "EVAL_ANNOTATIONS", "EVAL_IMAGES")
 
 # What a run of one file needs from others: schedules and runs are no whole configuration.
@@ -200,29 +200,6 @@ def test_cityscapes():
     assert [float(rate(step)) for step in (17_999, 18_000)] == pytest.approx([0.01, 0.001])
 
 
-def tiny_paths(file, folder):
-    """Bindings of a file of panoptic or keypoint data to a tiny tree that is like what it reads."""
-    if file == "data/cityscapes.gin":
-        for split in ("train", "val"):
-            tiny_panoptic.write_cityscapes(folder, split, [np.full((32, 64), 26001)])
-    elif file == "data/vistas.gin":
-        for split in ("training", "validation"):
-            tiny_panoptic.write_vistas(folder, split, [np.full((32, 32), 2 * 256 + 1)])
-    elif file in ("data/coco_panoptic.gin", "data/own_coco_panoptic.gin"):
-        paths = tiny_panoptic.write_coco(folder, [tiny_panoptic.ground()], [list(tiny_panoptic.GROUND)])
-        names = [f"{part}_{name}" for part in ("TRAIN", "EVAL") for name in ("ANNOTATIONS", "PANOPTIC", "IMAGES")]
-        instances = ["TRAIN_INSTANCES = None", "EVAL_INSTANCES = None", "train/DetectionData.drop_empty = False"]
-        return [f'{name} = "{path}"' for name, path in zip(names, [*paths, *paths])] + instances
-    elif file == "data/coco_keypoints.gin":
-        category = {**tiny_coco.CATEGORIES[0], "keypoints": ["nose", "left_ear", "right_ear"]}
-        annotations = [tiny_coco.annotation(1, keypoints=[5, 7, 2] + [0] * 6, num_keypoints=1)]
-        paths = tiny_coco.write(folder, annotations=annotations, categories=[category])
-        return [f'{name} = "{path}"' for name, path in zip(PATHS, [*paths, *paths])]
-    else:
-        return []
-    return [f'DATA_ROOT = "{folder}"']
-
-
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("data/")])
 def test_data_are_made(file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -317,7 +294,8 @@ SMALL = (  # shrinks any of the files to seconds on a CPU; structure and names s
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith(("models/", "papers/", "quick"))])
 def test_a_step_of_each_is_trained(file, tmp_path):
     others = ("runs/train.gin", "schedules/cosine.gin") if file.startswith("models/") else ()
-    parse_gin([*others, file], SMALL)
+    panoptic = ("DetectionData.semantic_context = %OBJECT_CONTEXT",) if re.search("oanet|panoptic", file) else ()
+    parse_gin([*others, file], [*SMALL, *panoptic])
     model = gin.get_configurable("panet_tf.train")(model_dir=tmp_path, verbose=False)
     assert int(model.optimizer.iterations) == 1
     assert all(np.isfinite(weight.numpy()).all() for weight in model.weights)
