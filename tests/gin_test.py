@@ -17,12 +17,11 @@ from panet_tf.gin_setup import gin_folder, parse_gin
 from panet_tf.layers.adaptive_pooling import AdaptivePooling
 from panet_tf.necks.pafpn import PAFPN
 from panet_tf.training.sgd import SGD
-from tests.tiny_data_paths import tiny_paths
+from tests.tiny_data_paths import PATHS, tiny_paths
 
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted(str(path.relative_to(ROOT / "gin")) for path in (ROOT / "gin").rglob("*.gin"))
 CATEGORIES = tuple({"id": i, "name": str(i), "isthing": 1, "keypoints": list("abcde")} for i in range(1, 81))
-PATHS = ("TRAIN_ANNOTATIONS", "TRAIN_IMAGES", "EVAL_ANNOTATIONS", "EVAL_IMAGES")
 
 # What a run of one file needs from others: schedules and runs are no whole configuration.
 COMPANIONS = {
