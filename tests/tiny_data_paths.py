@@ -4,6 +4,8 @@ import numpy as np
 
 from tests import tiny_coco, tiny_panoptic
 
+PATHS = ("TRAIN_ANNOTATIONS", "TRAIN_IMAGES", "EVAL_ANNOTATIONS", "EVAL_IMAGES")
+
 
 def tiny_paths(file, folder):
     """Bindings of a file of panoptic or keypoint data to a tiny tree that is like what it reads."""
