@@ -160,13 +160,13 @@ class ResidualBuilder:
                 x = NonLocalBlock(norm=self.norm, name=f"{path}_non_local", dtype=self.dtype)(x)
         return x
 
-    def levels(self, x, counts, *, outputs=LEVELS, dilated=False, deform_stages=(), non_local=()):
+    def levels(self, x, counts, *, outputs=None, dilated=False, deform_stages=(), non_local=()):
         """All stages behind a stem of stride 4 that `outputs` need.
 
         Args:
             x: tensor of a functional model, at stride 4.
             counts: blocks of the four stages.
-            outputs: names of the levels to return.
+            outputs: names of the levels to return, or `None` for all.
             dilated: bool, whether the last stage keeps stride 16 and is dilated by 2. A level is named by its stride:
                 it is `"C4"` then, in place of the stage below.
             deform_stages: levels whose bottlenecks are all deformable, or pairs of a level and how many of its last
@@ -181,6 +181,7 @@ class ResidualBuilder:
         """
         deform = {name: count for name, count in ((e, None) if isinstance(e, str) else e for e in deform_stages)}
         known = LEVELS[:-1] if dilated else LEVELS
+        outputs = known if outputs is None else outputs
         wrong = sorted({*outputs} - {*known}) + sorted(({*deform} | {name for name, _ in non_local}) - {*LEVELS})
         if wrong or not outputs:
             raise ValueError(f"outputs must be of {known} and other levels of {LEVELS}, received {tuple(wrong)}.")

@@ -3,7 +3,7 @@
 import gin
 import keras
 
-from panet_tf.backbones.residual_builder import LEVELS, ResidualBuilder
+from panet_tf.backbones.residual_builder import ResidualBuilder
 from panet_tf.weights.loading import load
 
 _BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -23,7 +23,7 @@ def resnet(
     deform_modulated=False,
     deform_groups=1,
     non_local=(),
-    outputs=LEVELS,
+    outputs=None,
     epsilon=1e-5,
     weights=None,
     name=None,
@@ -51,7 +51,7 @@ def resnet(
         non_local: pairs of a level and the index of a block that a non-local block follows: `(("C4", -1),)`, behind the
             last block of C4; `(("C4", -2),)`, before it, where Wang et al. (2018) have it. Defaults to none.
         outputs: names of the levels to return; stages beyond the last of them are left out, as in C4 models. Defaults
-            to all.
+            to `None`, all.
         epsilon: float, of the norm. Defaults to 1e-5; 0 for torchvision's published COCO detectors.
         weights: file, or `"imagenet"` or `"imagenet_v2"` for torchvision's two recipes (downloaded). Defaults to
             `None`, He's initialisation.

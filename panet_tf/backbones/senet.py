@@ -3,7 +3,7 @@
 import gin
 import keras
 
-from panet_tf.backbones.residual_builder import LEVELS, ResidualBuilder
+from panet_tf.backbones.residual_builder import ResidualBuilder
 from panet_tf.weights.loading import load
 
 _BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -100,7 +100,7 @@ def _senet(
     deform_modulated=False,
     deform_groups=1,
     non_local=(),
-    outputs=LEVELS,
+    outputs=None,
     epsilon=1e-5,
     weights=None,
     name=None,
