@@ -1,5 +1,7 @@
 """The images of a source on which somebody marked keypoints."""
 
+import json
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -27,12 +29,7 @@ class KeypointImages:
 
     def __init__(self, *, source, min_keypoints=1):
         self.source, self.min_keypoints = source, int(min_keypoints)
-        truth = source.coco_ground_truth()
-        labelled = {image["id"]: 0 for image in truth["images"]}
-        for annotation in truth["annotations"]:
-            if not annotation["iscrowd"]:
-                labelled[annotation["image_id"]] += annotation.get("num_keypoints", 0)
-        counts = np.array([labelled[image["id"]] for image in truth["images"]])
+        counts = _labelled_keypoints(source)
         self._rows = np.flatnonzero(counts >= self.min_keypoints)
         if not len(self._rows):
             raise ValueError(
@@ -79,3 +76,20 @@ class KeypointImages:
         ids = {image["id"] for image in images}
         annotations = [annotation for annotation in truth["annotations"] if annotation["image_id"] in ids]
         return {**truth, "images": images, "annotations": annotations}
+
+
+def _labelled_keypoints(source):
+    """int (num_examples,), labelled keypoints of each image of a source, crowds aside."""
+    if hasattr(source, "annotations") and hasattr(source, "image_ids"):  # its file says so in seconds
+        with open(source.annotations, encoding="utf-8") as file:
+            annotations, ids = json.load(file)["annotations"], np.asarray(source.image_ids).tolist()
+        known = {category["id"] for category in source.categories}
+        annotations = [annotation for annotation in annotations if annotation.get("category_id") in known]
+    else:
+        truth = source.coco_ground_truth()
+        annotations, ids = truth["annotations"], [image["id"] for image in truth["images"]]
+    counts = dict.fromkeys(ids, 0)
+    for annotation in annotations:
+        if annotation.get("image_id") in counts and not annotation.get("iscrowd"):
+            counts[annotation["image_id"]] += sum(v > 0 for v in (annotation.get("keypoints") or ())[2::3])
+    return np.array([counts[number] for number in ids])

@@ -40,15 +40,24 @@ def test_images_without_enough_are_left_out(source, least):
     assert kept.categories == source.categories
 
 
-def test_none_is_left():
-    class Source:
-        num_examples = 1
+class WithoutFile:
+    """A source that knows its annotations, but no file of them."""
 
-        def coco_ground_truth(self):
-            return {"images": [{"id": 1}], "annotations": []}
+    num_examples = 2
+    image_sizes = num_objects = np.array([7, 8])
 
-    with pytest.raises(ValueError, match="need 1 labelled keypoints each, received none of 1"):
-        KeypointImages(source=Source())
+    def __init__(self, *visibilities):
+        keypoints = [number for v in visibilities for number in (1, 1, v)]
+        self.truth = {"images": [{"id": 9}, {"id": 4}], "annotations": [{"image_id": 4, "keypoints": keypoints}]}
+
+    def coco_ground_truth(self):
+        return self.truth
+
+
+def test_sources_without_a_file():
+    assert KeypointImages(source=WithoutFile(0, 2)).num_objects.tolist() == [8]
+    with pytest.raises(ValueError, match="need 1 labelled keypoints each, received none of 2"):
+        KeypointImages(source=WithoutFile(0, 0))
 
 
 def test_batches_of_it(source):
