@@ -76,6 +76,8 @@ class MaskHead(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if num_convs < 0:
+            raise ValueError(f"num_convs must be at least 0, received {num_convs}.")
         check_activation(activation)
         if fully_connected and activation == "softmax":
             raise ValueError("a fully-connected branch predicts a mask of no class, which cannot compete with classes.")

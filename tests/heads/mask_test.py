@@ -135,7 +135,7 @@ def test_compiles_with_its_gradient():
         ({"fully_connected": "conv1"}, "fully_connected must be None, 'conv2', .*received 'conv1'"),
         ({"fully_connected": "conv4", "num_convs": 3}, "needs that convolution, received num_convs=3"),
         ({"fully_connected_fusion": "mean"}, "fully_connected_fusion must be one of .*received 'mean'"),
-        ({"num_convs": 0}, "num_convs must be at least 1, received 0"),
+        ({"num_convs": -1}, "num_convs must be at least 0, received -1"),
         ({"fuse": "never"}, "fuse must be 'after' or 'before'"),
     ],
 )
@@ -183,3 +183,37 @@ def test_one_level_head_equals_torchvision(golden, seeded):
     weights.conv(head.predictor, "mask_predictor.mask_fcn_logits")
     found = head(features, classes=recorded["labels"][None, :2].astype("int32") + 1)  # channel 0 is background here
     assert_close(found[0], recorded["mask_logits_of_label"][:2])
+
+
+def test_without_convolutions_it_is_the_head_behind_res5():
+    features = np.random.default_rng(0).standard_normal((2, 3, 7, 7, 6)).astype("float32")
+    layer = check_layer(
+        MaskHead, {"num_classes": 2, "num_convs": 0, "filters": 4}, (features,), (2, 3, 14, 14, 2), 4,
+        mixed_dtypes="float32",
+    )
+    flat = features.reshape(6, 7, 7, 6)
+    up = np.einsum("nhwi,abfi->nhawbf", flat, layer.deconv.kernel).reshape(6, 14, 14, 4) + np.asarray(layer.deconv.bias)
+    up = np.maximum(up, 0)
+    expected = up @ np.asarray(layer.predictor.kernel)[0, 0] + np.asarray(layer.predictor.bias)
+    assert_close(layer((features,)), expected.reshape(2, 3, 14, 14, 2), rtol=1e-3)
+    with pytest.raises(ValueError, match="no layer before the fusion of 2 levels"):
+        MaskHead(num_classes=2, num_convs=0)((features, features))
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_competing_classes_have_a_background(agnostic):
+    features = np.random.default_rng(0).standard_normal((1, 3, 4, 4, 6)).astype("float32")
+    classes = np.array([[1, 2, 2]])
+    head = MaskHead(num_classes=2, num_convs=1, filters=4, activation="softmax", class_agnostic=agnostic)
+    every = head((features,))
+    randomize(head)
+    every = head((features,))
+    assert head.predictor.filters == (2 if agnostic else 3) and every.shape[-1] == (1 if agnostic else 2)
+    chosen = np.zeros((1, 3), int) if agnostic else classes - 1
+    found = head((features,), classes=classes)
+    np.testing.assert_allclose(found, np.take_along_axis(every.numpy(), chosen[..., None, None, None], -1)[..., 0],
+                               atol=1e-6)
+    both = head((features,), classes=classes, with_background=True)
+    np.testing.assert_allclose(both[..., 1], found)
+    with pytest.raises(ValueError, match="cannot compete"):
+        MaskHead(num_classes=2, activation="softmax", fully_connected="conv3")
