@@ -26,18 +26,32 @@ def batch_norm(x, arrays, path, epsilon=1e-5):
     return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
 
 
+def squeeze_excite(x, arrays, path):
+    """Channels of x (channels, height, width) weighed by two layers over their means."""
+    y = x.mean((1, 2))
+    for name in ("fc1", "fc2"):
+        y = arrays[f"{path}.{name}.weight"][:, :, 0, 0] @ y + arrays[f"{path}.{name}.bias"]
+        y = np.maximum(y, 0) if name == "fc1" else 1 / (1 + np.exp(-y))
+    return x * y[:, None, None]
+
+
 def resnet(arrays, x, *, bottleneck, stride_in="3x3", epsilon=1e-5):
-    """C2..C5 of an image x (3, height, width)."""
+    """C2..C5 of an image x (3, height, width); with layers named `layer0`, of a squeeze-and-excitation network."""
 
     def step(x, path, norm, stride=1):
         weight = arrays[f"{path}.weight"]
-        return batch_norm(conv(x, weight, stride, weight.shape[2] // 2), arrays, norm, epsilon)
+        groups = x.shape[0] // weight.shape[1]
+        return batch_norm(conv(x, weight, stride, weight.shape[2] // 2, groups), arrays, norm, epsilon)
 
     def relu(x):
         return np.maximum(x, 0)
 
-    x = relu(step(x, "conv1", "bn1", 2))
-    x = np.pad(x, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    squeezed = "layer0.conv1.weight" in arrays
+    prefix = "layer0." if squeezed else ""
+    for i in (1, 2, 3):
+        if f"{prefix}conv{i}.weight" in arrays:
+            x = relu(step(x, f"{prefix}conv{i}", f"{prefix}bn{i}", 2 if i == 1 else 1))
+    x = np.pad(x, ((0, 0), *[(0, 1) if squeezed else (1, 1)] * 2), constant_values=-np.inf)
     x = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))[:, ::2, ::2].max((-1, -2))
     levels = []
     for stage in (1, 2, 3, 4):
@@ -53,6 +67,8 @@ def resnet(arrays, x, *, bottleneck, stride_in="3x3", epsilon=1e-5):
             y = step(y, f"{path}.conv2", f"{path}.bn2", second)
             if bottleneck:
                 y = step(relu(y), f"{path}.conv3", f"{path}.bn3")
+            if squeezed:
+                y = squeeze_excite(y, arrays, f"{path}.se_module")
             x = relu(y + shortcut)
             i += 1
         levels.append(x)
