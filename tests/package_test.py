@@ -43,6 +43,26 @@ print([name for name in ("tensorflow_datasets", "keras_cv", "keras_hub", "matplo
     assert heavy == "[]"
 
 
+def test_importing_brings_every_class_that_a_keras_file_may_hold():
+    """`keras.saving.load_model` in a fresh process needs no other import."""
+    code = """
+import importlib, pkgutil
+import keras
+import panet_tf
+first = set(keras.saving.get_custom_objects())
+for module in pkgutil.walk_packages(panet_tf.__path__, "panet_tf."):
+    importlib.import_module(module.name)
+objects = keras.saving.get_custom_objects()
+print(len([name for name in first if name.startswith("panet_tf>")]))
+print([f"{value.__module__}.{value.__name__}" for name, value in objects.items() if name not in first])
+"""
+    status, output, errors = python(code)
+    assert status == 0, errors
+    early, late = output.splitlines()[-2:]
+    assert int(early) > 40
+    assert late == "[]"  # each of these wants an import in the __init__.py of its folder
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch", "openvino"])
 def test_another_backend_fails_with_one_clear_line(backend):
     status, _, errors = python("import panet_tf", KERAS_BACKEND=backend)

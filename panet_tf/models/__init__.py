@@ -1,26 +1,55 @@
-"""Detectors assembled from parts."""
+"""Detectors assembled from parts, and the parts that are no heads or necks.
 
-from panet_tf.heads.mask_mlp import MLPMaskHead  # noqa: F401  # a model's file may hold one
+All classes, as `keras.saving.load_model` may meet any of them in a file.
+"""
+
+import panet_tf.heads
+import panet_tf.necks  # noqa: F401
+from panet_tf.models.anchor_generator import AnchorGenerator
+from panet_tf.models.anchor_sampler import AnchorSampler
+from panet_tf.models.cascade_rcnn import cascade_rcnn
+from panet_tf.models.cascade_stage import CascadeStage
+from panet_tf.models.class_loss import ClassLoss
 from panet_tf.models.cost import model_cost
+from panet_tf.models.dense_detection_selector import DenseDetectionSelector
+from panet_tf.models.dense_target_assigner import DenseTargetAssigner
+from panet_tf.models.detection_selector import DetectionSelector
 from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.faster_rcnn_c4 import faster_rcnn_c4
 from panet_tf.models.faster_rcnn_c5 import faster_rcnn_c5
 from panet_tf.models.from_checkpoint import from_checkpoint
+from panet_tf.models.hard_example_selector import HardExampleSelector
 from panet_tf.models.keypoint_rcnn import keypoint_rcnn
 from panet_tf.models.mask_rcnn import mask_rcnn
 from panet_tf.models.mask_rcnn_c4 import mask_rcnn_c4
 from panet_tf.models.mask_rcnn_c5 import mask_rcnn_c5
 from panet_tf.models.oanet import oanet, panoptic_fpn
 from panet_tf.models.panet import panet
+from panet_tf.models.panoptic_merger import PanopticMerger
 from panet_tf.models.presets import from_preset, presets
+from panet_tf.models.proposal_selector import ProposalSelector
 from panet_tf.models.rcnn import RCNN
 from panet_tf.models.retinanet import RetinaNet, retinanet
+from panet_tf.models.roi_sampler import RoISampler
+from panet_tf.models.sa_ej_rcnn import sa_ej_rcnn
 from panet_tf.models.torchvision_rcnn import torchvision_rcnn
 from panet_tf.models.torchvision_retinanet import torchvision_retinanet
 
 __all__ = [
     "RCNN",
+    "AnchorGenerator",
+    "AnchorSampler",
+    "CascadeStage",
+    "ClassLoss",
+    "DenseDetectionSelector",
+    "DenseTargetAssigner",
+    "DetectionSelector",
+    "HardExampleSelector",
+    "PanopticMerger",
+    "ProposalSelector",
     "RetinaNet",
+    "RoISampler",
+    "cascade_rcnn",
     "faster_rcnn",
     "faster_rcnn_c4",
     "faster_rcnn_c5",
@@ -36,6 +65,7 @@ __all__ = [
     "panoptic_fpn",
     "presets",
     "retinanet",
+    "sa_ej_rcnn",
     "torchvision_rcnn",
     "torchvision_retinanet",
 ]
