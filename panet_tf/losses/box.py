@@ -41,8 +41,26 @@ def box_losses(
         >>> losses = box_losses(logits, deltas, classes=classes, box_targets=targets, beta=1 / 3)
         >>> total, count = losses["box"]
     """
-    positive = classes > 0
-    counts = {"sampled": count_true(classes >= 0), "positive": count_true(positive)}
+    counts = {"sampled": count_true(classes >= 0), "positive": count_true(classes > 0)}
+    cross_entropy, distance = losses_of_regions(
+        class_logits, box_deltas, classes=classes, box_targets=box_targets, beta=beta
+    )
+    return {
+        "class": (masked_sum(classes >= 0, cross_entropy), loss_count(class_normalizer, classes, **counts)),
+        "box": (masked_sum(classes > 0, distance), loss_count(box_normalizer, classes, **counts)),
+    }
+
+
+def losses_of_regions(class_logits, box_deltas, *, classes, box_targets, beta=1.0):
+    """The two losses of every region by itself, before they are summed: what hard examples are chosen by.
+
+    Args:
+        class_logits, box_deltas, classes, box_targets, beta: as in `box_losses`.
+
+    Returns:
+        `(cross_entropy, distance)`, float32 (B, R) each: of the class, background where it is padding, and of the four
+        deltas together, which is meaningless but finite where there is no object.
+    """
     cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
         tf.maximum(classes, 0), tf.cast(class_logits, tf.float32)
     )
@@ -50,9 +68,5 @@ def box_losses(
         own = box_deltas[:, :, 0]
     else:
         own = tf.gather(box_deltas, tf.maximum(classes - 1, 0), batch_dims=2)
-    targets = tf.stop_gradient(tf.where(positive[..., None], box_targets, 0.0))
-    distance = smooth_l1(own, targets, beta)
-    return {
-        "class": (masked_sum(classes >= 0, cross_entropy), loss_count(class_normalizer, classes, **counts)),
-        "box": (masked_sum(positive[..., None], distance), loss_count(box_normalizer, classes, **counts)),
-    }
+    targets = tf.stop_gradient(tf.where((classes > 0)[..., None], box_targets, 0.0))
+    return cross_entropy, tf.reduce_sum(smooth_l1(own, targets, beta), axis=-1)

@@ -23,14 +23,21 @@ class AnchorSampler(keras.layers.Layer):
         positive_fraction: largest share of positives in the sample. Defaults to 0.5.
         crowd_overlap: anchors with more than this share of their area inside a crowd region are ignored; `None`
             ignores crowds altogether. Defaults to 0.5.
+        straddle: pixels by which an anchor may leave its image and still be trained on: Detectron and PANet's release
+            have 0 (Faster R-CNN, section 3.3). `None` keeps all, as FPN has it (the thesis, section 4.5.1). Defaults to
+            `None`.
 
     Call arguments:
         anchors: float32 (A, 4), yxyx in network pixels.
         boxes: float32 (B, N, 4); classes: int32 (B, N), 0 in empty slots; is_crowd: bool (B, N).
         noise: float32 (B, A) in [0, 1), decides who is drawn.
+        image_sizes: float32 (B, 2), valid height and width, for `straddle`.
 
     Output: dict of `"indices"` int32 (B, count) into the anchors, `"labels"` int32 (B, count): 1 object, 0 background,
         -1 padding, and `"box_deltas"` float32 (B, count, 4), the targets of positives.
+
+    Raises:
+        ValueError: when called, if `straddle` is given and `image_sizes` are not.
     """
 
     def __init__(
@@ -42,6 +49,7 @@ class AnchorSampler(keras.layers.Layer):
         count=256,
         positive_fraction=0.5,
         crowd_overlap=0.5,
+        straddle=None,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -51,8 +59,9 @@ class AnchorSampler(keras.layers.Layer):
         self.count = count
         self.positive_fraction = positive_fraction
         self.crowd_overlap = crowd_overlap
+        self.straddle = straddle
 
-    def call(self, anchors, boxes, classes, is_crowd, noise):
+    def call(self, anchors, boxes, classes, is_crowd, noise, image_sizes=None):
         matched, labels = match_boxes(
             boxes,
             anchors,
@@ -62,12 +71,22 @@ class AnchorSampler(keras.layers.Layer):
             force=self.force_matches,
             crowds=(classes > 0) & is_crowd,
             crowd_overlap=self.crowd_overlap,
+            ignored=self._outside(anchors, image_sizes),
         )
         indices, labels = sample_balanced(labels, noise, count=self.count, positive_fraction=self.positive_fraction)
         sampled = tf.gather(anchors, indices)
         targets = tf.gather(boxes, tf.gather(matched, indices, batch_dims=1), batch_dims=1)
         targets = tf.where(labels[..., None] == 1, targets, sampled)  # encodes to zero: never the log of an empty box
         return {"indices": indices, "labels": labels, "box_deltas": box_ops.encode_boxes(targets, sampled)}
+
+    def _outside(self, anchors, image_sizes):
+        """bool (B, A), anchors that leave their image by more than is allowed; `None` where all are kept."""
+        if self.straddle is None:
+            return None
+        if image_sizes is None:
+            raise ValueError(f"straddle={self.straddle} needs image_sizes (B, 2), received None.")
+        over = tf.reduce_any(anchors[:, 2:] > image_sizes[:, None] + self.straddle, axis=-1)
+        return over | tf.reduce_any(anchors[:, :2] < -float(self.straddle), axis=-1)
 
     def get_config(self):
         return {
@@ -78,4 +97,5 @@ class AnchorSampler(keras.layers.Layer):
             "count": self.count,
             "positive_fraction": self.positive_fraction,
             "crowd_overlap": self.crowd_overlap,
+            "straddle": self.straddle,
         }

@@ -49,20 +49,33 @@ class DetectionSelector(keras.layers.Layer):
         self.pre_nms_top_k = pre_nms_top_k
 
     def call(self, class_logits, box_deltas, rois, valid, image_sizes):
+        boxes, scores = self.candidates(class_logits, box_deltas, rois, valid, image_sizes)
+        return class_nms(
+            boxes,
+            scores,
+            score_threshold=self.score_threshold,
+            iou_threshold=self.iou_threshold,
+            max_detections=self.max_detections,
+            pre_nms_top_k=self.pre_nms_top_k,
+        )
+
+    def candidates(self, class_logits, box_deltas, rois, valid, image_sizes):
+        """What enters suppression: decoded and clipped boxes, and their scores.
+
+        Args:
+            class_logits, box_deltas, rois, valid, image_sizes: as in a call.
+
+        Returns:
+            `(boxes, scores)`, float32 (B, R, K or 1, 4), yxyx in network pixels, and (B, R, K), 0 for what cannot be
+            detected.
+        """
         scores = tf.nn.softmax(tf.cast(class_logits, tf.float32), axis=-1)[..., 1:]
         boxes = box_ops.decode_boxes(box_deltas, rois[:, :, None, :], self.box_weights)
         boxes = box_ops.clip_boxes(boxes, image_sizes[:, None, :])
         usable = valid[..., None]
         if self.min_size > 0:
             usable &= tf.reduce_all(boxes[..., 2:] - boxes[..., :2] >= self.min_size, axis=-1)
-        return class_nms(
-            boxes,
-            tf.where(usable, scores, 0.0),
-            score_threshold=self.score_threshold,
-            iou_threshold=self.iou_threshold,
-            max_detections=self.max_detections,
-            pre_nms_top_k=self.pre_nms_top_k,
-        )
+        return boxes, tf.where(usable, scores, 0.0)
 
     def get_config(self):
         return {

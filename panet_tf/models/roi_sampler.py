@@ -54,6 +54,12 @@ class RoISampler(keras.layers.Layer):
         self.num_positive = round(count * positive_fraction)
 
     def call(self, proposals, valid, boxes, classes, is_crowd, noise):
+        proposals, matched, labels = self._labelled(proposals, valid, boxes, classes, is_crowd)
+        indices, labels = sample_balanced(labels, noise, count=self.count, positive_fraction=self.positive_fraction)
+        return self._with_targets(proposals, matched, indices, labels, boxes, classes)
+
+    def _labelled(self, proposals, valid, boxes, classes, is_crowd):
+        """Candidates (B, A, 4), the slots that they match (B, A) and labels (B, A): 1, 0, or -1 for none."""
         objects = (classes > 0) & ~is_crowd
         if self.append_boxes:
             proposals = tf.concat([proposals, boxes], axis=1)
@@ -67,8 +73,10 @@ class RoISampler(keras.layers.Layer):
             crowds=(classes > 0) & is_crowd,
             crowd_overlap=self.crowd_overlap,
         )
-        labels = tf.where(valid, labels, -1)
-        indices, labels = sample_balanced(labels, noise, count=self.count, positive_fraction=self.positive_fraction)
+        return proposals, matched, tf.where(valid, labels, -1)
+
+    def _with_targets(self, proposals, matched, indices, labels, boxes, classes):
+        """The sample of the candidates at `indices` (B, R), labelled `labels`, with what they are trained on."""
         rois = tf.stop_gradient(tf.gather(proposals, indices, batch_dims=1))
         matched = tf.gather(matched, indices, batch_dims=1)
         roi_classes = tf.where(labels == 1, tf.gather(classes, matched, batch_dims=1), labels)

@@ -60,7 +60,8 @@ def losses(model, found, inputs, training):
     objectness = tf.concat(list(found["objectness"].values()), axis=1)
     deltas = tf.concat(list(found["box_deltas"].values()), axis=1)
     noise = model.noise(inputs, objectness.shape[1] or tf.shape(objectness)[1], 0, training)
-    sample = model.anchor_sampler(anchors, inputs["boxes"], inputs["classes"], inputs["is_crowd"], noise)
+    objects = inputs["boxes"], inputs["classes"], inputs["is_crowd"]
+    sample = model.anchor_sampler(anchors, *objects, noise, inputs["image_sizes"])
     values = rpn_losses(
         tf.gather(objectness, sample["indices"], batch_dims=1),
         tf.gather(deltas, sample["indices"], batch_dims=1),

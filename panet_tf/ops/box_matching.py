@@ -16,6 +16,7 @@ def match_boxes(
     force=False,
     crowds=None,
     crowd_overlap=None,
+    ignored=None,
 ):
     """What `match` gives for `pairwise_iou(boxes, candidates)`, one ground-truth box at a time.
 
@@ -42,7 +43,8 @@ def match_boxes(
     check_thresholds(positive_threshold, negative_threshold)
     boxes, candidates = tf.stop_gradient(tf.cast(boxes, tf.float32)), tf.stop_gradient(tf.cast(candidates, tf.float32))
     shape = tf.stack([tf.shape(boxes)[0], tf.shape(candidates)[-2]])
-    ignored = _inside(boxes, candidates, crowds, crowd_overlap, shape)
+    inside = _inside(boxes, candidates, crowds, crowd_overlap, shape)
+    ignored = inside if ignored is None else ignored if inside is None else ignored | inside
 
     def take(slot, best, indices, forced):
         overlap = box_ops.pairwise_iou(boxes[:, slot, None], candidates)[:, 0]

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from panet_tf.models.anchor_sampler import AnchorSampler
@@ -7,11 +8,12 @@ from panet_tf.ops.boxes import decode_boxes
 ANCHORS = tf.constant([[0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 5], [20, 20, 30, 30], [40, 40, 50, 50]], tf.float32)
 
 
-def sample(boxes, classes, is_crowd=None, **kwargs):
+def sample(boxes, classes, is_crowd=None, image_size=None, **kwargs):
     boxes = tf.constant([boxes], tf.float32)
     is_crowd = tf.constant([is_crowd or [False] * len(classes)])
     kwargs = {"count": 4, **kwargs}
-    return AnchorSampler(**kwargs)(ANCHORS, boxes, tf.constant([classes]), is_crowd, tf.fill((1, 5), 0.5))
+    sizes = None if image_size is None else tf.constant([image_size], tf.float32)
+    return AnchorSampler(**kwargs)(ANCHORS, boxes, tf.constant([classes]), is_crowd, tf.fill((1, 5), 0.5), sizes)
 
 
 def labels_by_anchor(sampled):
@@ -47,3 +49,15 @@ def test_no_objects_give_background_and_zero_targets():
 def test_positives_take_at_most_their_share():
     assert sorted(labels_by_anchor(sample([[0, 0, 10, 10]], [1], positive_fraction=0.25)).values()) == [0, 0, 1]
 
+
+@pytest.mark.parametrize("straddle, kept", [(None, {0, 1, 3, 4}), (0, {0, 1, 3}), (9, {0, 1, 3}), (10, {0, 1, 3, 4})])
+def test_anchors_that_leave_the_image_are_left_out(straddle, kept):
+    sampled = sample([[0, 0, 10, 10]], [1], image_size=(40, 40), straddle=straddle)
+    assert set(labels_by_anchor(sampled)) == kept
+
+
+def test_an_anchor_that_leaves_the_image_is_no_objects_best():
+    sampled = sample([[38, 38, 50, 50]], [1], image_size=(45, 50), straddle=0)
+    assert set(labels_by_anchor(sampled).values()) == {0}
+    with pytest.raises(ValueError, match="straddle=0 needs image_sizes"):
+        sample([[0, 0, 10, 10]], [1], straddle=0)
