@@ -49,6 +49,8 @@ def crop_sample(sample, window, min_visible=0.1):
     keep = tf.logical_or(shown >= min_visible, tf.logical_and(instances["is_crowd"], shown > 0.0))
     keep = tf.cast(tf.where(tf.logical_and(_area(boxes) > 0.0, keep))[:, 0], tf.int32)
     kept = {key: tf.gather(value, keep) for key, value in {**instances, "boxes": boxes}.items()}
+    if "proposals" in sample:  # those beside the window lose their area, and with it their place in a batch
+        kept["proposals"] = tf.clip_by_value(sample["proposals"] - tf.tile(corner, (2,)), 0.0, limits)
     if "panoptic" in sample:
         kept["panoptic"] = sample["panoptic"][top : top + height, left : left + width]
     return {**sample, **kept, "image": image, "offset": sample["offset"] + corner}

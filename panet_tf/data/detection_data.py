@@ -14,9 +14,11 @@ from panet_tf.data.batching import (
     padding_example,
 )
 from panet_tf.data.cropping import crop_sample
+from panet_tf.data.detection_checks import check_settings
 from panet_tf.data.host_calls import host_call
 from panet_tf.data.panoptic_targets import STRIDE, panoptic_targets
 from panet_tf.data.preprocessing import Preprocessing
+from panet_tf.data.proposals import fill_proposals, look_up, no_proposals, proposals_of
 from panet_tf.data.raw_samples import blank, checked, to_sample
 from panet_tf.data.resizing import choose_canvas, plan_window, resize_sample, resize_scale, rounded
 from panet_tf.ops.semantic_classes import semantic_classes
@@ -75,6 +77,10 @@ class DetectionData:
         antialias: bool, low-pass before shrinking. Defaults to False, as torchvision and detectron2 train.
         semantic_context: None, or `"all"`, `"stuff_ignore"` or `"stuff_plus_thing"`: batches have panoptic targets too,
             semantic classes being numbered as in `ops.semantic_classes`. Defaults to None.
+        proposals: path of a file of fixed proposals, or `Proposals` (or any object with its `of_image`): batches have
+            `proposals` and `proposal_scores` too, for models that take their regions from there (Fast R-CNN). Images
+            without any are reported and have zeros. Defaults to None.
+        max_proposals: int P, slots of proposals, best first. Defaults to 1000.
         seed: int. Defaults to 0.
 
     Raises:
@@ -106,6 +112,8 @@ class DetectionData:
         std=(58.395, 57.12, 57.375),
         antialias=False,
         semantic_context=None,
+        proposals=None,
+        max_proposals=1000,
         seed=0,
     ):
         told = (a.for_categories(source.categories) if hasattr(a, "for_categories") else a for a in augment)
@@ -119,7 +127,9 @@ class DetectionData:
         self.dropped_instances = 0
         self._random_access = hasattr(source, "sample")
         self.semantic_context = semantic_context
-        self._check()
+        self.max_proposals = int(max_proposals)
+        check_settings(self)
+        self.proposals = proposals_of(proposals, source)
         if semantic_context is not None:
             self._semantic_of_category = semantic_classes(self.panoptic_categories, semantic_context).of_category
         self._indices = np.arange(source.num_examples)
@@ -129,38 +139,6 @@ class DetectionData:
             raise ValueError(
                 f"a data set needs at least one image{' with annotations' if drop_empty else ''}, received none of "
                 f"{source.num_examples}."
-            )
-
-    def _check(self):
-        if self.batch_size < 1 or self.max_instances < 1:
-            raise ValueError(
-                "`batch_size` and `max_instances` must be at least 1, received "
-                f"{self.batch_size} and {self.max_instances}."
-            )
-        if self.short_side_sampling not in ("choice", "range"):
-            raise ValueError(
-                f'`short_side_sampling` must be "choice" or "range", received {self.short_side_sampling!r}.'
-            )
-        if self.short_side_sampling == "range" and len(self.short_sides) != 2:
-            raise ValueError(f"a range of short sides has a least and a greatest, received {self.short_sides}.")
-        sides = [side for side in (*self.short_sides, self.long_side) if side is not None]
-        if not self.short_sides or any(side < 1 for side in sides) or (None in self.short_sides[1:]):
-            raise ValueError(f"sides must be positive, received {self.short_sides} and {self.long_side}.")
-        if not 0 <= self.seed < 2**31:
-            raise ValueError(f"`seed` must be an integer from 0 to 2**31 - 1, received {self.seed}.")
-        if min(self.std) <= 0:
-            raise ValueError(f"`std` must be positive, received {self.std}.")
-        if self.semantic_context is not None and self.panoptic_categories is None:
-            raise ValueError(
-                "`semantic_context` needs a source of panoptic data, with `panoptic_categories`, received "
-                f"{self.semantic_context!r} and {type(self.source).__name__}."
-            )
-        if self.scale_jitter is not None and not 0 < self.scale_jitter[0] <= self.scale_jitter[1]:
-            raise ValueError(f"`scale_jitter` must be a range of positive factors, received {self.scale_jitter}.")
-        if not self.training and (self.augment or self.scale_jitter or len(self.short_sides) > 1):
-            raise ValueError(
-                "evaluation sees images as they are: `augment`, `scale_jitter` and several short sides need "
-                f"`training=True`, received {self.augment}, {self.scale_jitter} and {self.short_sides}."
             )
 
     @property
@@ -209,7 +187,9 @@ class DetectionData:
             `offsets` float32 (B, 2), `image_ids` int64 (B,), `boxes` float32 (B, N, 4), `classes` int32 (B, N),
             `is_crowd` bool (B, N), `masks` uint8 (B, N, 112, 112), `keypoints` float32 (B, N, J, 3) where the source
             has them, and with `semantic_context` `semantic` int32 (B, H/4, W/4), 255 being ignored, and `panoptic`
-            int32 (B, H/4, W/4), slot + 1 of the instance that shows (crowds too have their slots' numbers), 0 for none.
+            int32 (B, H/4, W/4), slot + 1 of the instance that shows (crowds too have their slots' numbers), 0 for none;
+            and with proposals `proposals` float32 (B, P, 4), yxyx in network pixels, and `proposal_scores` float32
+            (B, P), zeros where there are fewer.
         """
         several = len(self.canvases) > 1
         skipped = step * self.batch_size
@@ -330,7 +310,10 @@ class DetectionData:
         example = tf.cond(
             usable,
             lambda: self._shown(record, sample, canvas),
-            lambda: padding_example(canvas, self.max_instances, num_keypoints, self.semantic_context is not None),
+            lambda: {
+                **padding_example(canvas, self.max_instances, num_keypoints, self.semantic_context is not None),
+                **(no_proposals(self.max_proposals) if self.proposals is not None else {}),
+            },
         )
         sides = self.canvases[0] if len(self.canvases) == 1 else (None, None)
         example["images"] = tf.ensure_shape(example["images"], (*sides, 3))
@@ -339,7 +322,7 @@ class DetectionData:
         return example
 
     def _shown(self, record, raw, canvas):
-        sample = to_sample(raw)
+        sample = to_sample(raw) | (look_up(self.proposals, raw) if self.proposals is not None else {})
         original_size = tf.cast(tf.shape(raw["image"])[:2], tf.float32)
         for augmentation, key in zip(self.augment, self._augment_keys(record)):
             sample = augmentation(sample, key)
@@ -371,6 +354,7 @@ class DetectionData:
             "offsets": sample["offset"],
             "image_ids": raw["image_id"],
             **instances,
+            **(fill_proposals(sample, self.max_proposals) if self.proposals is not None else {}),
         }
 
     def _counted(self, count):

@@ -2,7 +2,8 @@
 
 A sample in the pipeline is a flat dict: `image` (h, w, 3), `boxes` float32 (n, 4) yxyx in pixels of that image,
 `masks` uint8 (n, M, M) over the boxes, `keypoints` float32 (n, J, 3) of (y, x, visibility) where the data set has
-them, `panoptic` (h, w, 1) where it has a segment map, and what stays as it is (`classes`, `is_crowd`, `segments`, ...).
+them, `panoptic` (h, w, 1) where it has a segment map, `proposals` float32 (p, 4) where a file gives them, and what
+stays as it is (`classes`, `is_crowd`, `segments`, ...).
 Pixel j of a row covers [j, j + 1), so a mirror takes x to width - x.
 """
 
@@ -26,7 +27,7 @@ def flip_left_right(sample, swaps=None):
     flipped = {
         **sample,
         "image": tf.reverse(sample["image"], axis=(1,)),
-        "boxes": flip_boxes(sample["boxes"], width),
+        **_on_boxes(sample, lambda boxes: flip_boxes(boxes, width)),
         "masks": tf.reverse(sample["masks"], axis=(2,)),
     }
     if "keypoints" in sample:
@@ -38,11 +39,14 @@ def flip_left_right(sample, swaps=None):
 def flip_up_down(sample, swaps=None):
     """Mirrors a sample at its horizontal middle line; arguments as `flip_left_right`."""
     height = tf.cast(tf.shape(sample["image"])[0], tf.float32)
-    boxes = sample["boxes"]
+
+    def upside_down(boxes):
+        return tf.stack([height - boxes[:, 2], boxes[:, 1], height - boxes[:, 0], boxes[:, 3]], axis=-1)
+
     flipped = {
         **sample,
         "image": tf.reverse(sample["image"], axis=(0,)),
-        "boxes": tf.stack([height - boxes[:, 2], boxes[:, 1], height - boxes[:, 0], boxes[:, 3]], axis=-1),
+        **_on_boxes(sample, upside_down),
         "masks": tf.reverse(sample["masks"], axis=(1,)),
     }
     if "keypoints" in sample:
@@ -56,12 +60,17 @@ def transpose(sample):
     flipped = {
         **sample,
         "image": tf.transpose(sample["image"], (1, 0, 2)),
-        "boxes": tf.gather(sample["boxes"], (1, 0, 3, 2), axis=-1),
+        **_on_boxes(sample, lambda boxes: tf.gather(boxes, (1, 0, 3, 2), axis=-1)),
         "masks": tf.transpose(sample["masks"], (0, 2, 1)),
     }
     if "keypoints" in sample:
         flipped["keypoints"] = tf.gather(sample["keypoints"], (1, 0, 2), axis=-1)
     return _with_map(flipped, tf.transpose, perm=(1, 0, 2))
+
+
+def _on_boxes(sample, flip):
+    """Boxes of objects, and of proposals where there are any."""
+    return {key: flip(sample[key]) for key in ("boxes", "proposals") if key in sample}
 
 
 def _with_map(sample, flip, **how):

@@ -113,6 +113,8 @@ def resize_sample(sample, size, antialias=False):
         "boxes": sample["boxes"] * tf.tile(scale, (2,)),
         "scale": scale,
     }
+    if "proposals" in sample:
+        resized["proposals"] = sample["proposals"] * tf.tile(scale, (2,))
     if "keypoints" in sample:
         resized["keypoints"] = sample["keypoints"] * tf.concat([scale, (1.0,)], axis=0)
     return resized

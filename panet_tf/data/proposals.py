@@ -1,0 +1,214 @@
+"""Fixed proposals of a data set's images, from a file: what Fast R-CNN classifies."""
+
+import threading
+
+import gin
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from pycocotools import mask as coco_mask
+
+from panet_tf.data.host_calls import host_call
+from panet_tf.data.json_numbers import whole
+from panet_tf.data.proposal_file import read_results
+
+ROWS = 1_000_000  # entries that are Python objects at a time
+TOLERANCE = 1.0  # pixels that a box may reach out of its image
+
+
+@gin.register(module="panet_tf")
+class Proposals:
+    """Proposals of many images, best first.
+
+    The file is COCO's results format: a list of entries with `image_id`, `score`, and `bbox` (x, y, width, height) or
+    `segmentation` (run-length code, of which the box is taken where there is none). `ProposalWriter` writes one. It is
+    read once, entry by entry; what is held takes 20 bytes a proposal.
+
+    Args:
+        path: of the file.
+        max_proposals: int, the best of each image that are kept, or `None` for all. Defaults to 2000.
+
+    Attributes:
+        num_images, num_proposals: int, what is kept.
+        num_skipped: int, entries left out: no image id, no finite box or score, or a box without an area.
+        missing: set of ids of images that were asked for and have none.
+
+    Raises:
+        ValueError: there is no such file, it is no results file, or nothing in it can be used.
+
+    Example:
+        >>> proposals = Proposals("proposals.json")
+        >>> boxes, scores = proposals.of_image(139, size=(426, 640))
+    """
+
+    def __init__(self, path, *, max_proposals=2000):
+        self.path, self.max_proposals = path, max_proposals
+        self.missing, self.num_skipped, self._sizes = set(), 0, {}
+        self._lock = threading.Lock()
+        parts, rows = [], []
+        for entry in read_results(path):
+            row = self._row(entry)
+            if row is None:
+                self.num_skipped += 1
+                if self.num_skipped <= 3:
+                    logging.warning("%s: an entry left out: %.200s", path, entry)
+            else:
+                rows.append(row)
+            if len(rows) == ROWS:
+                parts.append(_arrays(rows))
+                rows = []
+        parts.append(_arrays(rows))
+        ids, values = (np.concatenate(column) for column in zip(*parts))
+        if not len(ids):
+            raise ValueError(f"proposals must have image_id, score, and bbox or segmentation, received {path}.")
+        if self.num_skipped:
+            logging.warning("%s: %d of %d entries left out.", path, self.num_skipped, self.num_skipped + len(ids))
+        order = np.lexsort((-values[:, 4], ids))  # stable: of equal scores the first of the file
+        ids, values = ids[order], values[order]
+        self._ids, first, counts = np.unique(ids, return_index=True, return_counts=True)
+        if max_proposals is not None:
+            place = np.arange(len(ids)) - np.repeat(first, counts)
+            values = values[place < max_proposals]
+            counts = np.minimum(counts, max_proposals)
+        self._values, self._ends = values, np.cumsum(counts)
+        self.num_images, self.num_proposals = len(self._ids), len(values)
+
+    def _row(self, entry):
+        """(image id, y0, x0, y1, x1, score), or None of what cannot be used."""
+        image_id, box, code = whole(entry.get("image_id")), entry.get("bbox"), entry.get("segmentation")
+        if image_id is None:
+            return None
+        try:
+            if isinstance(code, dict):
+                size = tuple(code["size"])
+                if self._sizes.setdefault(image_id, size) != size:
+                    return None
+                box = coco_mask.toBbox(code).tolist() if box is None else box
+            x, y, width, height = (float(number) for number in box)
+            row = (image_id, y, x, y + height, x + width, float(entry["score"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+        return row if np.isfinite(row[1:]).all() and width > 0 and height > 0 else None
+
+    def of_image(self, image_id, size=None):
+        """Boxes and scores of one image, best first.
+
+        Args:
+            image_id: int.
+            size: (height, width) of the image, compared with what the file says, or `None`.
+
+        Returns:
+            float32 (n, 4), yxyx in original pixels, clipped to `size`; float32 (n,).
+
+        Raises:
+            ValueError: a mask is of another size than the image, or a box reaches out of it by more than a pixel.
+        """
+        place = np.searchsorted(self._ids, image_id)
+        if place == len(self._ids) or self._ids[place] != image_id:
+            self._note_missing(int(image_id))
+            return np.zeros((0, 4), "float32"), np.zeros(0, "float32")
+        values = self._values[self._ends[place - 1] if place else 0 : self._ends[place]]
+        boxes, scores = values[:, :4], values[:, 4]
+        if size is not None:
+            limits = np.tile(np.asarray(size, "float32"), 2)
+            stated = self._sizes.get(int(image_id))
+            if stated is not None and tuple(stated) != tuple(limits[:2]):
+                raise ValueError(
+                    f"masks of proposals must be as large as their images, received {stated} for image {image_id} of "
+                    f"{tuple(int(side) for side in limits[:2])} in {self.path}."
+                )
+            if (boxes < -TOLERANCE).any() or (boxes > limits + TOLERANCE).any():
+                raise ValueError(
+                    f"proposals must lie in their images, in pixels of the original, received one up to "
+                    f"{boxes.max(axis=0)} for image {image_id} of {tuple(int(side) for side in limits[:2])} in "
+                    f"{self.path}."
+                )
+            boxes = np.clip(boxes, 0, limits)
+        return boxes, scores
+
+    def _note_missing(self, image_id):
+        with self._lock:
+            new = image_id not in self.missing
+            self.missing.add(image_id)
+        if new and len(self.missing) == 1:
+            logging.warning(
+                "%s has no proposals for image %d. This is said once; `missing` lists the others.", self.path, image_id
+            )
+
+    def check(self, image_ids, image_sizes):
+        """Compares the file with all images of a data set, before anything is trained on it.
+
+        Args:
+            image_ids: ints (n,).
+            image_sizes: ints (n, 2), heights and widths.
+
+        Raises:
+            ValueError: no image has proposals, or sizes do not agree.
+        """
+        ids = np.asarray(image_ids)
+        there = np.isin(ids, self._ids)
+        if not there.any():
+            raise ValueError(
+                f"proposals must be of the data's images, {self.path} has some for {self.num_images} images, such as "
+                f"{self._ids[0]}, and none for these {len(ids)}, such as {ids[0]}."
+            )
+        for image_id, size in zip(ids[there].tolist(), np.asarray(image_sizes)[there]):
+            self.of_image(image_id, size)
+        self.missing |= set(ids[~there].tolist())
+        if not there.all():
+            logging.warning("%s has no proposals for %d of %d images.", self.path, (~there).sum(), len(ids))
+
+
+def proposals_of(given, source):
+    """Proposals as an object, checked against a source.
+
+    Args:
+        given: path, `Proposals` (or an object with its `of_image`), or `None`.
+        source: of `DetectionData`.
+
+    Returns:
+        the object, or `None`.
+    """
+    if given is None:
+        return None
+    given = given if hasattr(given, "of_image") else Proposals(given)
+    if hasattr(given, "check") and hasattr(source, "image_ids"):
+        given.check(source.image_ids, source.image_sizes)
+    return given
+
+
+def look_up(proposals, raw):
+    """What a sample of the pipeline holds of an image's proposals.
+
+    Args:
+        proposals: object with `of_image`.
+        raw: raw sample.
+
+    Returns:
+        dict of `"proposals"` float32 (n, 4), yxyx in pixels of the image, and `"proposal_scores"` float32 (n,).
+    """
+    inputs = [raw["image_id"], tf.shape(raw["image"])[:2]]
+    boxes, scores = host_call(proposals.of_image, inputs, [tf.float32, tf.float32])
+    return {"proposals": tf.ensure_shape(boxes, (None, 4)), "proposal_scores": tf.ensure_shape(scores, (None,))}
+
+
+def fill_proposals(sample, count):
+    """The first `count` proposals of a sample that have an area, zeros where there are fewer: what a batch holds."""
+    boxes, scores = sample["proposals"], sample["proposal_scores"]
+    there = tf.where(tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=-1))[:count, 0]
+    missing = count - tf.shape(there)[0]
+    return {
+        "proposals": tf.ensure_shape(tf.pad(tf.gather(boxes, there), [(0, missing), (0, 0)]), (count, 4)),
+        "proposal_scores": tf.ensure_shape(tf.pad(tf.gather(scores, there), [(0, missing)]), (count,)),
+    }
+
+
+def no_proposals(count):
+    """What a padding image has in their place."""
+    return {"proposals": tf.zeros((count, 4)), "proposal_scores": tf.zeros((count,))}
+
+
+def _arrays(rows):
+    """int64 (n,) ids and float32 (n, 5) boxes and scores."""
+    ids = np.array([row[0] for row in rows], "int64")
+    return ids, np.array([row[1:] for row in rows], "float32").reshape(-1, 5)
