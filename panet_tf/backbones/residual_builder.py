@@ -7,15 +7,17 @@ from panet_tf.layers.grouped_conv import GroupedConv
 from panet_tf.layers.non_local import NonLocalBlock
 from panet_tf.layers.norms import check_norm, make_norm
 from panet_tf.layers.squeeze_excite import SqueezeExcite
+from panet_tf.layers.symmetric_padding import SymmetricPadding
 
 LEVELS = ("C2", "C3", "C4", "C5")
 BLOCKS = ("basic", "bottleneck", "senet")
+PADDINGS = ("zeros", "symmetric")
 
 
 class ResidualBuilder:
     """Adds the parts of one residual network to a functional model, all by the same rules.
 
-    Padding is symmetric, as in torch. Layers are called as in torchvision, with "_" for ".": `layer1_0_conv1`.
+    Both sides are padded alike, as in torch. Layers are called as in torchvision, with "_" for ".": `layer1_0_conv1`.
 
     Args:
         block: `"basic"`, two 3x3 convolutions; `"bottleneck"`, 1x1, 3x3, 1x1; `"senet"`, SENet-154's bottleneck, whose
@@ -26,6 +28,7 @@ class ResidualBuilder:
         squeeze: reduction of the squeeze and excitation at the end of every block, or `None` for none.
         downsample_size: side of the convolution of a shortcut that strides.
         deform_modulated, deform_groups: of deformable convolutions.
+        padding: `"zeros"`, or `"symmetric"`: every convolution sees the mirrored border (`SymmetricPadding`).
         dtype: dtype policy of every layer. Defaults to the global one.
 
     Raises:
@@ -45,14 +48,18 @@ class ResidualBuilder:
         downsample_size=1,
         deform_modulated=False,
         deform_groups=1,
+        padding="zeros",
         dtype=None,
     ):
         if stride_in not in ("3x3", "1x1"):
             raise ValueError(f'stride_in must be "3x3" or "1x1", received {stride_in!r}.')
         if block == "basic" and (groups, width_per_group) != (1, 64):
             raise ValueError(f"groups are of bottlenecks, received groups={groups} for basic blocks.")
+        if padding not in PADDINGS:
+            raise ValueError(f"padding must be one of {PADDINGS}, received {padding!r}.")
         check_norm(norm)
         self.kind = block
+        self.padding = padding
         self.norm = norm
         self.epsilon = epsilon
         self.stride_in = stride_in
@@ -76,10 +83,14 @@ class ResidualBuilder:
             "dtype": self.dtype,
         }
         if deform:
+            if self.padding != "zeros":
+                raise ValueError(f"deformable convolutions see zeros beyond the border, received {self.padding!r}.")
             x = DeformConv(groups=groups, **self.deform, **kwargs)(x)
         else:
-            padded |= stride > 1
-            if padded and size > 1:
+            padded |= stride > 1 or self.padding != "zeros"
+            if size > 1 and self.padding != "zeros":
+                x = SymmetricPadding(padding=dilation * (size // 2), name=f"{name}_pad", dtype=self.dtype)(x)
+            elif padded and size > 1:
                 x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad", dtype=self.dtype)(x)
             kwargs["padding"] = "valid" if padded else "same"
             x = (GroupedConv(groups=groups, **kwargs) if groups > 1 else keras.layers.Conv2D(**kwargs))(x)

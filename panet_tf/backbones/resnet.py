@@ -23,6 +23,7 @@ def resnet(
     deform_modulated=False,
     deform_groups=1,
     non_local=(),
+    padding="zeros",
     outputs=None,
     epsilon=1e-5,
     weights=None,
@@ -30,7 +31,7 @@ def resnet(
 ):
     """ResNet (He et al., 2016, section 3.3 and Table 1) from images to four levels, with what later papers put into it.
 
-    All padding is symmetric, as in torch. Layers are called as in torchvision, with "_" for ".": `layer1_0_conv1`.
+    Both sides are padded alike, as in torch. Layers are called as in torchvision, with "_" for ".": `layer1_0_conv1`.
     Weights expect images in RGB, minus (123.675, 116.28, 103.53), over (58.395, 57.12, 57.375).
 
     Args:
@@ -50,8 +51,10 @@ def resnet(
         deform_groups: int, groups of channels with offsets of their own. Defaults to 1.
         non_local: pairs of a level and the index of a block that a non-local block follows: `(("C4", -1),)`, behind the
             last block of C4; `(("C4", -2),)`, before it, where Wang et al. (2018) have it. Defaults to none.
-        outputs: names of the levels to return; stages beyond the last of them are left out, as in C4 models. Defaults
-            to `None`, all.
+        padding: `"zeros"`, or `"symmetric"`: every convolution sees its border mirrored, as networks that are trained on
+            patches need it (see `SymmetricPadding`). Defaults to `"zeros"`.
+        outputs: names of the levels to return, of which `"C1"`, the stem before its pooling, may be one; stages beyond
+            the last of them are left out, as in C4 models. Defaults to `None`: C2 to C5.
         epsilon: float, of the norm. Defaults to 1e-5; 0 for torchvision's published COCO detectors.
         weights: file, or `"imagenet"` or `"imagenet_v2"` for torchvision's two recipes (downloaded). Defaults to
             `None`, He's initialisation.
@@ -79,16 +82,20 @@ def resnet(
         width_per_group=width_per_group,
         deform_modulated=deform_modulated,
         deform_groups=deform_groups,
+        padding=padding,
     )
     images = keras.Input((None, None, 3), name="images")
+    stem = builder.stem(images)
     levels = builder.levels(
-        builder.stem(images),
+        stem,
         (_BASIC | _BOTTLENECK)[depth],
-        outputs=outputs,
+        outputs=outputs and [level for level in outputs if level != "C1"],
         dilated=dilated,
         deform_stages=deform_stages,
         non_local=non_local,
     )
+    if outputs and "C1" in outputs:
+        levels = {"C1": keras.Model(images, stem).get_layer("relu").output, **levels}
     architecture = f"resnet{depth}"
     if groups > 1:
         architecture = f"resnext{depth}_{groups}x{width_per_group}d"

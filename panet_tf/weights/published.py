@@ -26,6 +26,10 @@ _FILES = {
     "resnext101_32x8d/imagenet": "resnext101_32x8d-8ba56ff5.pth",
     "resnext101_32x8d/imagenet_v2": "resnext101_32x8d-110c445d.pth",
     "resnext101_64x4d/imagenet": "resnext101_64x4d-173b62eb.pth",
+    "vgg11/imagenet": "vgg11-8a719046.pth",
+    "vgg11_bn/imagenet": "vgg11_bn-6002323d.pth",
+    "vgg16/imagenet": "vgg16-397923af.pth",
+    "vgg16_bn/imagenet": "vgg16_bn-6c64b313.pth",
 }
 
 _DIGESTS = {"sha256": "SHA-256", "md5": "MD5"}
