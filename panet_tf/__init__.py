@@ -33,9 +33,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "CocoEvaluator": "panet_tf.evaluation.coco_evaluator",
     "DetectionData": "panet_tf.data.detection_data",
+    "PanopticEvaluator": "panet_tf.evaluation.panoptic_evaluator",
     "Predictor": "panet_tf.inference.predictor",
     "evaluate": "panet_tf.training.evaluate",
     "export_saved_model": "panet_tf.export.saved_model",
+    "from_checkpoint": "panet_tf.models.from_checkpoint",
+    "from_preset": "panet_tf.models.presets",
+    "presets": "panet_tf.models.presets",
     "train": "panet_tf.training.train",
 }
 _MODULES = (

@@ -84,7 +84,9 @@ import panet_tf
     assert status == 1 and 'received KERAS_BACKEND="jax"' in errors.splitlines()[-1]
 
 
-def test_every_public_name_is_there_and_listed():
+def test_every_public_name_is_there_listed_and_spoken_of():
+    readme = (ROOT / "README.md").read_text()
+    assert not [name for name in panet_tf.__all__ if f"panet_tf.{name}" not in readme]
     for module in (panet_tf, panet_tf.data):
         for name in module.__all__:
             assert callable(getattr(module, name)) and name in dir(module)

@@ -19,6 +19,7 @@ from panet_tf.models.faster_rcnn_c4 import faster_rcnn_c4
 from panet_tf.models.faster_rcnn_c5 import faster_rcnn_c5
 from panet_tf.models.from_checkpoint import from_checkpoint
 from panet_tf.models.hard_example_selector import HardExampleSelector
+from panet_tf.models.hard_roi_sampler import HardRoISampler
 from panet_tf.models.keypoint_rcnn import keypoint_rcnn
 from panet_tf.models.mask_rcnn import mask_rcnn
 from panet_tf.models.mask_rcnn_c4 import mask_rcnn_c4
@@ -45,6 +46,7 @@ __all__ = [
     "DenseTargetAssigner",
     "DetectionSelector",
     "HardExampleSelector",
+    "HardRoISampler",
     "PanopticMerger",
     "ProposalSelector",
     "RetinaNet",

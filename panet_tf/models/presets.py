@@ -20,11 +20,11 @@ _CATEGORIES = {
 }
 _INTRODUCTION = """# Presets
 
-Detectors that others trained and published, by the names that `panet_tf.models.from_preset` takes:
+Detectors that others trained and published, by the names that `panet_tf.from_preset` takes:
 
 ```python
-model = panet_tf.models.from_preset("maskrcnn_resnet50_fpn_coco_torchvision")
-model = panet_tf.models.from_preset("maskrcnn_resnet50_fpn_3x_coco_detectron2", path="model_final_f10217.pkl")
+model = panet_tf.from_preset("maskrcnn_resnet50_fpn_coco_torchvision")
+model = panet_tf.from_preset("maskrcnn_resnet50_fpn_3x_coco_detectron2", path="model_final_f10217.pkl")
 ```
 
 The first line downloads the file into Keras's cache and checks it against the digits of its digest that its publisher
@@ -86,7 +86,7 @@ def from_preset(name, *, path=None, categories=None, **kwargs):
         near = difflib.get_close_matches(str(name), _table(), n=3, cutoff=0.4)
         hint = f" Nearest names: {near}." if near else ""
         raise ValueError(
-            f"{name!r} is none of the {len(_table())} presets, which panet_tf.models.presets() lists.{hint}"
+            f"{name!r} is none of the {len(_table())} presets, which panet_tf.presets() lists.{hint}"
         )
     preset = _table()[name]
     if path is None:
