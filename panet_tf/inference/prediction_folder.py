@@ -9,7 +9,7 @@ from PIL import Image
 from panet_tf.evaluation.coco_ground_truth import coco_ground_truth
 from panet_tf.evaluation.panoptic_folder import PanopticFolder
 from panet_tf.evaluation.panoptic_submission import PanopticSubmission
-from panet_tf.inference.coco_json import CocoJson
+from panet_tf.inference.detections_json import DetectionsJson
 from panet_tf.inference.overlay import overlay
 from panet_tf.inference.panoptic import panoptic_overlay
 
@@ -53,7 +53,7 @@ class PredictionFolder:
             else:
                 content = self._truth = coco_ground_truth(annotations)[0]
             image_ids = {image["file_name"]: image["id"] for image in content.get("images", ())}
-        self.coco = CocoJson(predictor.categories, image_ids=image_ids)
+        self.coco = DetectionsJson(predictor.categories, image_ids=image_ids)
         self.panoptic = None
         if self._categories is not None:
             self.panoptic = PanopticSubmission(self.output / "panoptic", categories=self._categories)

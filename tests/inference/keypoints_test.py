@@ -5,7 +5,7 @@ import tensorflow as tf
 from pycocotools import mask as mask_utils
 
 from panet_tf.data.preprocessing import Preprocessing
-from panet_tf.inference.coco_json import CocoJson
+from panet_tf.inference.detections_json import DetectionsJson
 from panet_tf.inference.keypoints import keeping_logits, keypoint_result
 from panet_tf.inference.overlay import overlay
 from panet_tf.inference.predictor import Predictor
@@ -52,7 +52,7 @@ def result():
 
 
 def test_coco_files_hold_them():
-    coco = CocoJson([{"id": 7, "name": "person"}])
+    coco = DetectionsJson([{"id": 7, "name": "person"}])
     coco.add(result())
     np.testing.assert_allclose(coco.results()[0]["keypoints"], [10, 8, 0.9, 30, 20, 0.3], rtol=1e-6)
     annotation = coco.dataset()["annotations"][0]

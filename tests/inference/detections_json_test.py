@@ -7,7 +7,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from panet_tf.evaluation.rle import masks_to_rle
-from panet_tf.inference.coco_json import CocoJson
+from panet_tf.inference.detections_json import DetectionsJson
 
 CATEGORIES = ({"id": 7, "name": "dog"}, {"id": 40, "name": "cat"})
 BOXES = np.array([[2, 3, 8, 11], [0, 0, 4, 4]], "float32")
@@ -31,7 +31,7 @@ def result(file_name, masks="rle", count=2):
 
 @pytest.mark.parametrize("masks", ["rle", "bool", None])
 def test_the_data_set_is_one_that_pycocotools_reads(tmp_path, masks):
-    coco = CocoJson(CATEGORIES)
+    coco = DetectionsJson(CATEGORIES)
     coco.add(result("a.png", masks))
     coco.add(result("b.png", masks, count=0))
     coco.add(result(None, masks, count=1))
@@ -49,7 +49,7 @@ def test_the_data_set_is_one_that_pycocotools_reads(tmp_path, masks):
 
 
 def test_results_have_the_ids_of_the_data_set(tmp_path):
-    coco = CocoJson(CATEGORIES, image_ids={"a.png": 501, "b.png": 77})
+    coco = DetectionsJson(CATEGORIES, image_ids={"a.png": 501, "b.png": 77})
     coco.add(result("some/folder/b.png"))
     coco.add(result("a.png"))
     coco.write(tmp_path / "results.json", results_only=True)
@@ -61,6 +61,6 @@ def test_results_have_the_ids_of_the_data_set(tmp_path):
 
 
 def test_nothing_found_is_an_empty_list(tmp_path):
-    CocoJson(CATEGORIES).write(tmp_path / "results.json", results_only=True)
+    DetectionsJson(CATEGORIES).write(tmp_path / "results.json", results_only=True)
     assert json.loads((tmp_path / "results.json").read_text()) == []
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]

@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 from panet_tf.evaluation.coco_results import coco_results
 
 
-class CocoJson:
+class DetectionsJson:
     """Gathers what the predictor returns and writes it as COCO JSON, in two forms.
 
     `results` is the list that COCO's server and evaluators take. `dataset` is a whole data set, with file names and
@@ -22,7 +22,7 @@ class CocoJson:
             they come.
 
     Example:
-        >>> coco = CocoJson(predictor.categories)
+        >>> coco = DetectionsJson(predictor.categories)
         >>> for result in predictor.stream(find_images("photos")):
         ...     coco.add(result)
         >>> coco.write("predictions.json")
