@@ -100,7 +100,8 @@ def draw_detections(
             colors,
             skeletons=[_skeleton(detections, categories, i) for i in keep],
             threshold=keypoint_threshold,
-            radius=2 + (min(image.shape[:2]) >= 400),
+            radius=max(2, min(image.shape[:2]) // 160),
+            width=max(2, min(image.shape[:2]) // 300),
         )
     if draw_label:
         labels = [_forms(detections, categories, i) for i in keep]

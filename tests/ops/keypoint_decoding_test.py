@@ -52,6 +52,29 @@ def test_equals_a_slow_twin(roi, score):
         np.testing.assert_allclose(found[j], (y, x, value), rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["noise", "smooth", "flat", "two tops", "edge"])
+def test_looking_only_where_the_top_can_be_finds_it(kind):
+    """Against the whole resized map, by the reading that needs all of it."""
+    sizes = RNG.uniform(1, 150, (25, 2))
+    rois = np.concatenate([np.zeros((25, 2)), sizes], -1)
+    logits = 0.01 * RNG.standard_normal((25, 20, 20, 3))
+    y, x = np.mgrid[:20, :20][..., None]
+    if kind == "noise":
+        logits *= 500
+    elif kind == "smooth":
+        logits += 9 * np.exp(-((y - RNG.uniform(0, 20, 3)) ** 2 + (x - RNG.uniform(0, 20, 3)) ** 2) / 8)
+    elif kind == "flat":
+        logits *= 0
+    elif kind == "two tops":
+        logits[:, 3, 4] = logits[:, 15, 9] = 7
+    else:
+        logits[:, 0, 19] += 5
+        logits[:, 19, 0] += 4.99
+    found, whole = (decode_exactly(logits, rois, score=score) for score in ("logit", "resized_softmax"))
+    same = np.abs(found[..., :2] - whole[..., :2]).max(-1) < 1e-4
+    assert np.mean(same) >= (0.9 if kind == "two tops" else 1)  # equal heights may swap by rounding, and then only
+
+
 def test_points_in_the_original_image_and_regions_that_are_none():
     logits = RNG.standard_normal((3, 8, 8, 4))
     rois = np.float32([[4, 8, 24, 32], [0, 0, 0, 0], [0, 0, np.nan, 4]])
