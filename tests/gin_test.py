@@ -270,6 +270,8 @@ def test_shipped_files_bind_nothing_in_vain(file, caplog):
 SMALL = (  # shrinks any of the files to seconds on a CPU; structure and names stay
     "resnet.weights = None",
     "resnet.depth = 18",
+    "resnet.groups = 1",  # basic blocks have no others
+    "resnet.width_per_group = 64",
     "AnchorSampler.count = 32",
     "ProposalSelector.pre_nms_top_k = 50",
     "ProposalSelector.post_nms_top_k = 20",
