@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 
-from panet_tf.losses.box import box_losses
+from panet_tf.losses.box import box_losses, losses_of_regions
 from panet_tf.models.detector_inputs import without_padding_images
+from panet_tf.models.inclusive_boxes import to_last_original_pixel
 from panet_tf.ops import boxes as box_ops
 
 SMALLEST = 1e-30  # of a probability before its logarithm; the smallest normal float32 is 1.2e-38
@@ -31,6 +32,8 @@ def losses(model, levels, proposals, inputs, training):
     for number, (sampler, head) in enumerate(_stages(model), start=1):
         slots = boxes.shape[1] + (inputs["boxes"].shape[1] if sampler.append_boxes else 0)
         sample = sampler(boxes, valid, *objects, model.noise(inputs, slots, number, training))
+        if hasattr(sampler, "hardest"):
+            sample = sampler.hardest(sample, _read_only_losses(model, levels, sample, head))
         drawn = sample["classes"] >= 0
         sample["classes"] = without_padding_images(sample["classes"], inputs)
         targets = sample.pop("box_deltas")
@@ -53,8 +56,47 @@ def losses(model, levels, proposals, inputs, training):
     return found, first
 
 
+def _read_only_losses(model, levels, sample, head):
+    """Loss of every region of a sample, float32 (B, R), from a pass that trains nothing: no gradient, no statistics."""
+    levels = {name: tf.stop_gradient(level) for name, level in levels.items()}
+    found = head(model.pool(levels, sample["rois"], model.box_pooling), training=False)
+    targets = {"classes": sample["classes"], "box_targets": sample["box_deltas"], "beta": model.box_beta}
+    cross_entropy, distance = losses_of_regions(found["class_logits"], found["box_deltas"], **targets)
+    return tf.stop_gradient(cross_entropy + tf.where(sample["classes"] > 0, distance, 0.0))
+
+
 def detections(model, levels, proposals, inputs):
     """Detections of the proposals of each image, in network pixels.
+
+    Args:
+        model, levels, proposals, inputs: as in `losses`.
+
+    Returns:
+        dict of `"boxes"` float32 (B, D, 4), `"scores"` float32 (B, D), `"classes"` int32 (B, D), `"valid"` bool (B, D)
+        and `"rois"` float32 (B, D, 4), the regions that the last stage made them of.
+    """
+    logits, deltas, boxes = classified(model, levels, proposals, inputs)
+    decoded = to_last_original_pixel(boxes, inputs, model.box_pooling)
+    found = model.detection_selector(logits, deltas, decoded, proposals["valid"], inputs["image_sizes"])
+    return found | {"rois": tf.gather(boxes, found["roi_indices"], batch_dims=1)}
+
+
+def candidates(model, levels, proposals, inputs):
+    """The boxes and scores of every proposal and class, before suppression: what test-time augmentation gathers.
+
+    Args:
+        model, levels, proposals, inputs: as in `losses`.
+
+    Returns:
+        `(boxes, scores)`, float32 (B, P, K or 1, 4) in network pixels, and (B, P, K), 0 for what is no detection.
+    """
+    logits, deltas, boxes = classified(model, levels, proposals, inputs)
+    decoded = to_last_original_pixel(boxes, inputs, model.box_pooling)
+    return model.detection_selector.candidates(logits, deltas, decoded, proposals["valid"], inputs["image_sizes"])
+
+
+def classified(model, levels, proposals, inputs):
+    """What the last stage says of each proposal.
 
     In a cascade every stage scores its own boxes, and a detection's score is the mean over the stages (Cascade R-CNN,
     section 4.3, as its authors' code has it).
@@ -63,8 +105,8 @@ def detections(model, levels, proposals, inputs):
         model, levels, proposals, inputs: as in `losses`.
 
     Returns:
-        dict of `"boxes"` float32 (B, D, 4), `"scores"` float32 (B, D), `"classes"` int32 (B, D), `"valid"` bool (B, D)
-        and `"rois"` float32 (B, D, 4), the regions that the last stage made them of.
+        `(class_logits, box_deltas, rois)`, float32 (B, P, K + 1), (B, P, K or 1, 4) and (B, P, 4), the regions that the
+        deltas are of.
     """
     boxes, scores = proposals["boxes"], []
     stages = _stages(model)
@@ -77,8 +119,7 @@ def detections(model, levels, proposals, inputs):
     logits = sample["class_logits"]
     if len(stages) > 1:  # the selector's softmax of logarithms gives the means back
         logits = tf.math.log(tf.maximum(tf.add_n(scores) / len(scores), SMALLEST))
-    found = model.detection_selector(logits, sample["box_deltas"], boxes, proposals["valid"], inputs["image_sizes"])
-    return found | {"rois": tf.gather(boxes, found["roi_indices"], batch_dims=1)}
+    return logits, sample["box_deltas"], boxes
 
 
 def refined_boxes(sample, box_weights, image_sizes):

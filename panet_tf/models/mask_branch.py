@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from panet_tf.losses.mask import mask_loss
 from panet_tf.models import box_branch
+from panet_tf.models.inclusive_boxes import to_last_network_pixel
 from panet_tf.ops.box_matching import match_boxes
 from panet_tf.ops.masks import mask_targets
 
@@ -91,7 +92,8 @@ def outputs(model, levels, found, inputs):
     """
     boxes = found["boxes"]
     regions = found["rois"] if model.interleaving == "reuse" else boxes
-    logits = model.mask_head(model.pool(levels, regions, model.mask_pooling), classes=tf.maximum(found["classes"], 1))
+    pooled = to_last_network_pixel(regions, inputs, model.mask_pooling)
+    logits = model.mask_head(model.pool(levels, pooled, model.mask_pooling), classes=tf.maximum(found["classes"], 1))
     masks = tf.sigmoid(logits)
     if model.interleaving == "reuse":  # from the regions that they were predicted in into the boxes that go out
         places = tf.broadcast_to(tf.range(tf.shape(masks)[1]), tf.shape(masks)[:2])
