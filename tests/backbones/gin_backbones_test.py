@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import pathlib
+import re
 
 import gin
 import keras
@@ -32,11 +33,8 @@ def layers_of(file):
 def test_backbones_are_what_their_files_say(file):
     layers = layers_of(file)
     blocks = {name.split("_")[1] for name in layers if name.startswith("layer3_")}
-    depth = {50: 6, 101: 23, 152: 36, 154: 36, 269: 48}
-    wanted = [
-        count for number, count in depth.items() if str(number) in file.split("_")[0] or f"resnet{number}" in file
-    ]
-    assert len(blocks) == (wanted[0] if wanted else 6)
+    depth = re.search(r"(?:resnet|resnext|senet)(\d+)", file)
+    assert len(blocks) == {50: 6, 101: 23, 152: 36, 154: 36, 269: 48}[int(depth[1]) if depth else 50]
     middle = layers["layer2_0_conv2"]
     if "x" in file and "d" in file.rpartition("x")[2]:
         groups = int(file.split("_")[-1].split("x")[0])
