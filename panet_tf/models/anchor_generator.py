@@ -2,6 +2,7 @@
 
 import gin
 import keras
+import tensorflow as tf
 
 from panet_tf.ops.anchors import anchors, check_rounding
 
@@ -99,6 +100,10 @@ class AnchorGenerator(keras.layers.Layer):
 
 
 def spatial_size(features):
-    """Height and width of features or images: integers where the graph knows them, tensors where it does not."""
-    dynamic = keras.ops.shape(features)
-    return tuple(dynamic[1:3])
+    """Height and width of features or images: integers where the graph knows both, tensors where it does not."""
+    sides = keras.ops.shape(features)[1:3]
+    if any(tf.is_tensor(side) for side in sides):
+        # Canvases that differ on one side only, as (512, 512) and (512, 704), leave the other one known: Keras refuses
+        # to be called with one of each.
+        sides = [tf.convert_to_tensor(side, tf.int32) for side in sides]
+    return tuple(sides)

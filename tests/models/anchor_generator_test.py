@@ -46,6 +46,19 @@ def test_ratio_strides_are_whole_quotients_of_the_image(traced):
     np.testing.assert_array_equal(centres[0, :, 1], [0, 58, 116, 174, 232, 290])
 
 
+def test_one_side_unknown_while_tracing():
+    """Canvases of one height and several widths are traced so."""
+    generator = AnchorGenerator(sizes=(8, 16))
+    specs = [tf.TensorSpec((1, 8, None, 4)), tf.TensorSpec((1, 4, None, 4)), tf.TensorSpec((1, 32, None, 3))]
+
+    @tf.function(input_signature=specs)
+    def traced(fine, coarse, images):
+        return generator({"P2": fine, "P3": coarse}, image_size=spatial_size(images))
+
+    for level, anchors in traced(*LEVELS.values(), tf.zeros((1, 32, 64, 3))).items():
+        np.testing.assert_array_equal(anchors, generator(LEVELS)[level])
+
+
 def test_ratio_strides_need_the_images_size():
     with pytest.raises(ValueError, match="needs image_size"):
         AnchorGenerator(sizes=(8, 16), stride="ratio")(LEVELS)
