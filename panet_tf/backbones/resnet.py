@@ -51,8 +51,8 @@ def resnet(
         deform_groups: int, groups of channels with offsets of their own. Defaults to 1.
         non_local: pairs of a level and the index of a block that a non-local block follows: `(("C4", -1),)`, behind the
             last block of C4; `(("C4", -2),)`, before it, where Wang et al. (2018) have it. Defaults to none.
-        padding: `"zeros"`, or `"symmetric"`: every convolution sees its border mirrored, as networks that are trained on
-            patches need it (see `SymmetricPadding`). Defaults to `"zeros"`.
+        padding: `"zeros"`, or `"symmetric"`: every convolution sees its border mirrored, as networks that are trained
+            on patches need it (see `SymmetricPadding`). Defaults to `"zeros"`.
         outputs: names of the levels to return, of which `"C1"`, the stem before its pooling, may be one; stages beyond
             the last of them are left out, as in C4 models. Defaults to `None`: C2 to C5.
         epsilon: float, of the norm. Defaults to 1e-5; 0 for torchvision's published COCO detectors.

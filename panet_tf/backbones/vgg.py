@@ -21,14 +21,14 @@ LEVELS = ("C1", "C2", "C3", "C4", "C5")
 def vgg(depth=16, *, norm=None, padding="zeros", outputs=("C1", "C2", "C3", "C4"), weights=None, name=None):
     """VGG (Simonyan and Zisserman, 2015, Table 1) from images to five levels, without its fully-connected layers.
 
-    A level is the last convolution before a pooling, named by its stride: `"C4"`, at stride 16, is conv5, what Fast R-CNN
-    pools regions from and where DeepMask's trunk ends; `"C5"` is what the fifth pooling leaves. Layers are called as in
-    torchvision, with "_" for ".": `features_0`. Weights expect images in RGB, minus (123.675, 116.28, 103.53), over
+    A level is the last convolution before a pooling, named by its stride: `"C4"`, at stride 16, is conv5, what Fast
+    R-CNN pools regions from and where DeepMask's trunk ends; `"C5"` is what the fifth pooling leaves. Layers are called
+    as in torchvision, with "_" for ".": `features_0`. Weights expect images in RGB, minus (123.675, 116.28, 103.53), over
     (58.395, 57.12, 57.375).
 
     Args:
-        depth: 11, 13, 16 or 19 (`"A"`, `"B"`, `"D"`, `"E"`), layers with weights, three of them fully-connected ones that are
-            not here: VGG-A has 8 convolutions. Defaults to 16.
+        depth: 11, 13, 16 or 19 (`"A"`, `"B"`, `"D"`, `"E"`), layers with weights, three of them fully-connected ones
+            that are not here: VGG-A has 8 convolutions. Defaults to 16.
         norm: `None` as in the paper, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"` after each convolution; batch
             norms are those of torchvision's `vgg16_bn`. Defaults to `None`.
         padding: `"zeros"` or `"symmetric"`, as in `resnet`. Defaults to `"zeros"`.
@@ -74,7 +74,8 @@ def vgg(depth=16, *, norm=None, padding="zeros", outputs=("C1", "C2", "C3", "C4"
     else:
         levels["C5"] = x
     architecture = f"vgg{depth}" + ("_bn" if norm in ("frozen_bn", "batch", "sync_bn") else "")
-    model = keras.Model(images, {level: levels[level] for level in LEVELS if level in outputs}, name=name or architecture)
+    chosen = {level: levels[level] for level in LEVELS if level in outputs}
+    model = keras.Model(images, chosen, name=name or architecture)
     if weights is not None:
         load(model, weights, architecture=architecture)
     return model

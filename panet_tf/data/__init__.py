@@ -8,6 +8,7 @@ _HOMES = {
     "CocoSource": "coco_source",
     "ColorJitter": "color_jitter",
     "DetectionData": "detection_data",
+    "MaskPatches": "mask_patches",
     "OccludedShapesSource": "occluded_shapes_source",
     "PanopticFromInstances": "panoptic_from_instances",
     "PanopticSource": "panoptic_source",

@@ -11,6 +11,7 @@ from panet_tf.models.cascade_rcnn import cascade_rcnn
 from panet_tf.models.cascade_stage import CascadeStage
 from panet_tf.models.class_loss import ClassLoss
 from panet_tf.models.cost import model_cost
+from panet_tf.models.deep_mask import DeepMask, deep_mask
 from panet_tf.models.dense_detection_selector import DenseDetectionSelector
 from panet_tf.models.dense_target_assigner import DenseTargetAssigner
 from panet_tf.models.detection_selector import DetectionSelector
@@ -33,10 +34,12 @@ from panet_tf.models.rcnn import RCNN
 from panet_tf.models.retinanet import RetinaNet, retinanet
 from panet_tf.models.roi_sampler import RoISampler
 from panet_tf.models.sa_ej_rcnn import sa_ej_rcnn
+from panet_tf.models.sharp_mask import SharpMask, sharp_mask
 from panet_tf.models.torchvision_rcnn import torchvision_rcnn
 from panet_tf.models.torchvision_retinanet import torchvision_retinanet
 
 __all__ = [
+    "DeepMask",
     "RCNN",
     "AnchorGenerator",
     "AnchorSampler",
@@ -50,8 +53,10 @@ __all__ = [
     "PanopticMerger",
     "ProposalSelector",
     "RetinaNet",
+    "SharpMask",
     "RoISampler",
     "cascade_rcnn",
+    "deep_mask",
     "faster_rcnn",
     "faster_rcnn_c4",
     "faster_rcnn_c5",
@@ -68,6 +73,7 @@ __all__ = [
     "presets",
     "retinanet",
     "sa_ej_rcnn",
+    "sharp_mask",
     "torchvision_rcnn",
     "torchvision_retinanet",
 ]
