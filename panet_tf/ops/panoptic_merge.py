@@ -211,7 +211,8 @@ def _inside(image_size, size):
 
 
 def _upsampled_argmax(probabilities, size):
-    if tuple(probabilities.shape[:2]) != tuple(size):
+    # Sizes that are tensors are not compared: resizing to the size that is there changes nothing.
+    if not all(isinstance(side, int) for side in size) or tuple(probabilities.shape[:2]) != tuple(size):
         probabilities = tf.image.resize(probabilities, tf.stack(size))
     return tf.argmax(probabilities, axis=-1, output_type=tf.int32)
 
