@@ -108,7 +108,7 @@ class CocoEvaluator:
         Args:
             predictions: dict of arrays, as `predict` gives them: `image_ids` (B,), negative for padding, which is left
                 out; `boxes` (B, D, 4), yxyx in original pixels; `scores` (B, D); `classes` (B, D), 0 for padding;
-                `masks` (B, D, m, m) where `"segm"` is asked for; `keypoints` (B, D, J, 3) where `"keypoints"` is, with
+                `masks` (B, D, m, m), or run-length codes `segmentations` (B, D), where `"segm"` is asked for; `keypoints` (B, D, J, 3) where `"keypoints"` is, with
                 `keypoint_logits`, `keypoint_rois`, `scales` and `offsets` for their exact reading; `original_sizes`
                 (B, 2) where the ground truth has no sizes.
 
@@ -116,7 +116,8 @@ class CocoEvaluator:
             ValueError: an array is missing, an image is not in the ground truth or has come before, or a class has no
                 category.
         """
-        needed = ["image_ids", "boxes", "scores", "classes"] + ["masks"] * ("segm" in self.metrics)
+        pasted = "segmentations" in predictions
+        needed = ["image_ids", "boxes", "scores", "classes"] + ["masks"] * ("segm" in self.metrics and not pasted)
         needed += ["keypoints"] * ("keypoints" in self.metrics)
         missing = [key for key in needed if key not in predictions]
         if missing:
@@ -210,11 +211,17 @@ class CocoEvaluator:
             scores=prediction["scores"][keep],
             category_ids=self._category_ids[classes - 1] if classes.size else (),
             size=self._size(image_id, prediction),
-            masks=prediction["masks"][keep] if "segm" in self.metrics else None,
+            masks=self._masks(prediction, keep),
             keypoints=self._keypoints(prediction, keep) if "keypoints" in self.metrics else None,
             threshold=self.mask_threshold,
             whole_pixels=self.whole_pixels,
         )
+
+    def _masks(self, prediction, keep):
+        """What `coco_results` takes for masks of the kept slots."""
+        if "segm" not in self.metrics:
+            return None
+        return list(prediction["segmentations"][keep]) if "segmentations" in prediction else prediction["masks"][keep]
 
     def _keypoints(self, prediction, keep):
         """Points of the kept slots, (n, J, 3): read from the maps where there are any."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 from PIL import Image, ImageOps
 
-from panet_tf.evaluation.rle import masks_to_rle
+from panet_tf.evaluation.rle import decode, masks_to_rle
 from panet_tf.inference.keypoints import keeping_logits, keypoint_result
 from panet_tf.inference.panoptic import panoptic_result
 from panet_tf.inference.read_pixels import read_pixels
@@ -42,6 +42,8 @@ class Predictor:
         exact_keypoints: whether keypoints are read as the reference programs do, at the resolution of each region and
             outside of the network (up to a second for 100 persons), or by the graph; `None` does as the model's head
             says (`KeypointHead.keep_logits`). Defaults to `None`.
+        augmentation: `TestTimeAugmentation`: several sizes, mirrors, voting, ensembles. Images then go through one by
+            one, and sizes are its own. Defaults to `None`: one look at each image.
 
     Raises:
         ValueError: the model carries no preprocessing and none is given, or an argument is out of range.
@@ -64,6 +66,7 @@ class Predictor:
         masks="bool",
         jit_compile=False,
         exact_keypoints=None,
+        augmentation=None,
     ):
         preprocessing = preprocessing or getattr(model, "preprocessing", None)
         if preprocessing is None:
@@ -84,6 +87,7 @@ class Predictor:
         self.mask_threshold = float(mask_threshold)
         self.masks = masks
         self.skipped = []
+        self._augmented = None if augmentation is None else augmentation.detector(model, preprocessing)
         self._function = tf.function(
             lambda inputs: _call(model, inputs, exact_keypoints), jit_compile=jit_compile, autograph=False
         )
@@ -137,6 +141,10 @@ class Predictor:
                     self.skipped.append((name, str(error)))
                     continue
             size = pixels.shape[:2]
+            if self._augmented is not None:
+                found = self._instances(self._augmented(pixels, self.mask_threshold), size)
+                yield {"index": index, "file_name": name, "size": tuple(size), **found}
+                continue
             canvas = int(self.preprocessing.canvas_index(self.preprocessing.resized(size)))
             shown = self.preprocessing(pixels, canvas=self.preprocessing.canvases[canvas])
             batch = waiting.setdefault(canvas, [])
@@ -179,7 +187,11 @@ class Predictor:
             "category_ids": np.array([category["id"] for category in named], "int64"),
             "names": [category.get("name") or str(category["id"]) for category in named],
         }
-        if self.masks is not None and "masks" in prediction:
+        if self.masks is not None and "segmentations" in prediction:  # several views, pasted already
+            codes = [prediction["segmentations"][slot] for slot in keep]
+            bools = np.array([decode(code) for code in codes], bool).reshape(len(keep), *size)
+            found["masks"] = bools if self.masks == "bool" else codes
+        elif self.masks is not None and "masks" in prediction:
             paste = paste_masks_numpy if self.masks == "bool" else masks_to_rle
             found["masks"] = paste(
                 prediction["masks"][keep],

@@ -24,7 +24,7 @@ def propose(model, levels, inputs, training):
         ValueError: if a model without a network gets no proposals.
     """
     if model.rpn_head is None:
-        return _given_proposals(inputs)
+        return given_proposals(inputs)
     rpn = model.rpn_head(levels, training=training)
     anchors = model.anchor_generator(levels, image_size=spatial_size(inputs["images"]))
     boxes, scores, valid = model.proposal_selector(
@@ -33,7 +33,19 @@ def propose(model, levels, inputs, training):
     return {"boxes": boxes, "scores": scores, "valid": valid, "anchors": anchors, **rpn}
 
 
-def _given_proposals(inputs):
+def given_proposals(inputs):
+    """Proposals that come with the inputs, in the form of `propose`.
+
+    Args:
+        inputs: dict with `"proposals"` float32 (B, P, 4), zeros where there are fewer, and perhaps `"proposal_scores"`
+            float32 (B, P).
+
+    Returns:
+        dict of `"boxes"`, `"scores"` and `"valid"`.
+
+    Raises:
+        ValueError: if there are none.
+    """
     if "proposals" not in inputs:
         raise ValueError(
             "a model without rpn_head takes its regions from the inputs: 'proposals' float32 (B, P, 4), zeros where "

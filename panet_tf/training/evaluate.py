@@ -13,7 +13,9 @@ from panet_tf.evaluation.panoptic_submission import PanopticSubmission
 
 
 @gin.register(module="panet_tf")
-def evaluate(model, data, *, evaluators=None, submission=None, max_images=None, verbose="auto"):
+def evaluate(
+    model, data, *, evaluators=None, submission=None, augmentation=None, max_images=None, verbose="auto"
+):
     """Predicts a data set batch by batch and gives the metrics; nothing but the evaluators' own results is kept.
 
     Args:
@@ -26,6 +28,8 @@ def evaluate(model, data, *, evaluators=None, submission=None, max_images=None, 
             predicts panoptic maps and the source has `panoptic_ground_truth()`.
         submission: folder for panoptic predictions in COCO's format, PNG files and the JSON beside it, or `None`
             (default).
+        augmentation: `panet_tf.inference.TestTimeAugmentation`: several sizes, mirrors, voting, ensembles; the source's
+            images then go through one by one, at its sizes. Defaults to `None`: one look at each image.
         max_images: int or `None`, how many images to look at, for a quick check; the metrics are then of those images.
         verbose: `"auto"` prints progress (a bar in a terminal, else a line now and then), `False` nothing.
 
@@ -50,7 +54,8 @@ def evaluate(model, data, *, evaluators=None, submission=None, max_images=None, 
     total = data.num_examples if max_images is None else min(max_images, data.num_examples)
     progress = _Progress(total, verbose)
     seen = 0
-    for outputs in predictions(model, data.dataset()):
+    stream = predictions(model, data.dataset()) if augmentation is None else augmentation.predictions(model, data)
+    for outputs in stream:
         if evaluators is None:
             evaluators = default_evaluators(outputs, model, data) + writing
         for evaluator in evaluators:
@@ -88,7 +93,7 @@ def default_evaluators(outputs, model, data):
     """`CocoEvaluator` and `PanopticEvaluator` for what a model's predictions and the source's ground truth hold."""
     evaluators = []
     if "boxes" in outputs:
-        metrics = ("bbox", "segm") if "masks" in outputs else ("bbox",)
+        metrics = ("bbox", "segm") if {"masks", "segmentations"} & set(outputs) else ("bbox",)
         if "keypoints" in outputs and any(category.get("keypoints") for category in data.categories):
             metrics += ("keypoints",)
         evaluators.append(CocoEvaluator(data.source.coco_ground_truth(), metrics=metrics, **_of_model(model)))
