@@ -19,6 +19,8 @@ class RPNHead(keras.layers.Layer):
         filters: int, channels of the convolutions, and of the levels. Defaults to 256.
         num_convs: int, 3x3 convolutions before the predictions. Defaults to 1.
         norm: `None`, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"`, after each of them. Defaults to `None`.
+        shared: bool, whether one network serves all levels; otherwise each has weights of its own (the thesis, sections
+            4.4.1 and 4.5.1). Defaults to True.
 
     Input: dict of levels fine to coarse, float (B, h, w, filters).
     Output: dict of `"objectness"`, logits, a dict from level to float32 (B, h * w * num_anchors), and `"box_deltas"`, a
@@ -34,12 +36,16 @@ class RPNHead(keras.layers.Layer):
         TensorShape([2, 201600])
     """
 
-    def __init__(self, *, num_anchors=3, filters=256, num_convs=1, norm=None, **kwargs):
+    def __init__(self, *, num_anchors=3, filters=256, num_convs=1, norm=None, shared=True, **kwargs):
         super().__init__(**kwargs)
         self.num_anchors = num_anchors
         self.filters = filters
         self.num_convs = num_convs
         self.norm = norm
+        self.shared = shared
+        self.of_levels = {}
+        if not shared:
+            return
         self.convs = [
             ConvBlock(
                 filters=filters,
@@ -63,6 +69,13 @@ class RPNHead(keras.layers.Layer):
         )
 
     def build(self, input_shape):
+        if not self.shared:
+            if not self.built:
+                config = {**self.get_config(), "shared": True}
+                self.of_levels = {level: RPNHead.from_config(config | {"name": level}) for level in input_shape}
+                for level, head in self.of_levels.items():
+                    head.build({level: input_shape[level]})
+            return
         channels = next(iter(input_shape.values()))[-1]
         for layer in (*self.convs, self.objectness, self.box_deltas):
             if not layer.built:
@@ -71,7 +84,11 @@ class RPNHead(keras.layers.Layer):
 
     def call(self, levels, training=None):
         objectness, box_deltas = {}, {}
-        for name, x in levels.items():
+        for name, head in self.of_levels.items():
+            found = head({name: levels[name]}, training=training)
+            objectness |= found["objectness"]
+            box_deltas |= found["box_deltas"]
+        for name, x in (levels if self.shared else {}).items():
             for conv in self.convs:
                 x = conv(x, training=training)
             objectness[name] = self._flat(self.objectness(x), ())
@@ -92,4 +109,5 @@ class RPNHead(keras.layers.Layer):
             "filters": self.filters,
             "num_convs": self.num_convs,
             "norm": self.norm,
+            "shared": self.shared,
         }

@@ -38,13 +38,16 @@ class FPNLevelPooling(keras.layers.Layer):
         operator: `"align"`, RoIAlign; `"pool"`, RoIPool, the greatest cell of each bin, to which `samples`, `aligned`
             and `pooling` say nothing; `"warp"`, RoIWarp, to which `aligned` says nothing. Defaults to `"align"`.
         pooling: `"average"` or `"max"` of a cell's sampling points. Defaults to `"average"`.
+        with_levels: bool, whether the level of each region comes along, for heads with weights of their own on each
+            level (`SeparateBoxHeads`). Defaults to False.
 
     Call arguments:
         levels: dict of levels fine to coarse, `"P2"`.. or `"N2"`.., float (B, H / 2^n, W / 2^n, C).
         rois: float32 (B, R, 4), yxyx in network pixels.
 
     Output: tuple of one tensor, (B, R, output_size, output_size, C), in the levels' dtype. A tuple, because heads take
-        as many features of a region as a pooling layer gives them (`AdaptivePooling` gives one a level).
+        as many features of a region as a pooling layer gives them (`AdaptivePooling` gives one a level). With
+        `with_levels` there is a second one, (B, R, 1, 1, 1): 0 for regions of the finest level, 1 for the next ...
 
     Raises:
         ValueError: if no level is left below `max_level`, or one is missing between them; for an unknown operator or
@@ -68,6 +71,7 @@ class FPNLevelPooling(keras.layers.Layer):
         ratio_epsilon=0.0,
         operator="align",
         pooling="average",
+        with_levels=False,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # regions stay in float32, whatever the levels are
@@ -82,6 +86,7 @@ class FPNLevelPooling(keras.layers.Layer):
         self.ratio_epsilon = ratio_epsilon
         self.operator = operator
         self.pooling = pooling
+        self.with_levels = with_levels
         if operator not in _OPERATORS:
             raise ValueError(f"operator must be one of {tuple(_OPERATORS)}, received {operator!r}.")
         if pooling not in ("average", "max") or (pooling == "max" and not samples):
@@ -111,7 +116,9 @@ class FPNLevelPooling(keras.layers.Layer):
             output_size=self.output_size,
             **{name: options[name] for name in _OPERATORS[self.operator][1]},
         )
-        return (features,)
+        if not self.with_levels:
+            return (features,)
+        return features, tf.cast(level - numbers[0], features.dtype)[..., None, None, None]
 
     def get_config(self):
         return {
@@ -127,6 +134,7 @@ class FPNLevelPooling(keras.layers.Layer):
             "ratio_epsilon": self.ratio_epsilon,
             "operator": self.operator,
             "pooling": self.pooling,
+            "with_levels": self.with_levels,
         }
 
 

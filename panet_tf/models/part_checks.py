@@ -26,6 +26,16 @@ def check_parts(model):
 
 
 def _check_companions(model):
+    for kind in ("box", "mask", "keypoint"):
+        pooling, head = getattr(model, f"{kind}_pooling"), getattr(model, f"{kind}_head")
+        with_levels = getattr(pooling, "with_levels", False)
+        if head is not None and pooling is not None and with_levels != getattr(head, "takes_levels", False):
+            raise ValueError(
+                f"heads with weights of their own on each level and poolings with_levels=True come together, received "
+                f"with_levels={with_levels} of {kind}_pooling and {type(head).__name__}."
+            )
+    if getattr(model.box_pooling, "with_levels", False) and (model.shared_head is not None or model.box_stages):
+        raise ValueError("separate heads of levels stand alone, received a shared_head or box_stages beside them.")
     for kind in ("mask", "keypoint"):
         pooling, head = getattr(model, f"{kind}_pooling"), getattr(model, f"{kind}_head")
         borrowed = model.shared_head is not None and pooling is None
