@@ -16,6 +16,7 @@ from panet_tf.heads.panoptic_fpn import PanopticFPNHead
 from panet_tf.heads.refined_pooling import RefinedPooling
 from panet_tf.heads.res5 import Res5Head
 from panet_tf.heads.rpn import RPNHead
+from panet_tf.heads.separate_box import SeparateBoxHeads
 from panet_tf.heads.spatial_ranking import SpatialRanking
 from panet_tf.heads.stuff import StuffHead
 
@@ -33,6 +34,7 @@ __all__ = [
     "RPNHead",
     "RefinedPooling",
     "Res5Head",
+    "SeparateBoxHeads",
     "SpatialRanking",
     "StuffHead",
 ]
