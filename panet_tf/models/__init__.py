@@ -7,6 +7,7 @@ import panet_tf.heads
 import panet_tf.necks  # noqa: F401
 from panet_tf.models.anchor_generator import AnchorGenerator
 from panet_tf.models.anchor_sampler import AnchorSampler
+from panet_tf.models.boxes_and_masks import BoxesAndMasks
 from panet_tf.models.cascade_rcnn import cascade_rcnn
 from panet_tf.models.cascade_stage import CascadeStage
 from panet_tf.models.class_loss import ClassLoss
@@ -34,15 +35,18 @@ from panet_tf.models.rcnn import RCNN
 from panet_tf.models.retinanet import RetinaNet, retinanet
 from panet_tf.models.roi_sampler import RoISampler
 from panet_tf.models.sa_ej_rcnn import sa_ej_rcnn
+from panet_tf.models.separate_stages import fast_rcnn, proposer
 from panet_tf.models.sharp_mask import SharpMask, sharp_mask
 from panet_tf.models.torchvision_rcnn import torchvision_rcnn
 from panet_tf.models.torchvision_retinanet import torchvision_retinanet
+from panet_tf.models.unshared_rcnn import UnsharedRCNN
 
 __all__ = [
     "DeepMask",
     "RCNN",
     "AnchorGenerator",
     "AnchorSampler",
+    "BoxesAndMasks",
     "CascadeStage",
     "ClassLoss",
     "DenseDetectionSelector",
@@ -55,8 +59,10 @@ __all__ = [
     "RetinaNet",
     "SharpMask",
     "RoISampler",
+    "UnsharedRCNN",
     "cascade_rcnn",
     "deep_mask",
+    "fast_rcnn",
     "faster_rcnn",
     "faster_rcnn_c4",
     "faster_rcnn_c5",
@@ -71,6 +77,7 @@ __all__ = [
     "panet",
     "panoptic_fpn",
     "presets",
+    "proposer",
     "retinanet",
     "sa_ej_rcnn",
     "sharp_mask",
