@@ -11,7 +11,18 @@ COLORS = ((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 10
 _SCALE = 3  # drawn so much larger and shrunk, which smooths the lines
 
 
-def line_chart(curves, *, title="", x_label="", y_label="", x_range=None, y_range=None, size=(400, 520), font_size=14):
+def line_chart(
+    curves,
+    *,
+    title="",
+    x_label="",
+    y_label="",
+    x_range=None,
+    y_range=None,
+    log_x=False,
+    size=(400, 520),
+    font_size=14,
+):
     """Draws named curves over common axes.
 
     Args:
@@ -19,6 +30,7 @@ def line_chart(curves, *, title="", x_label="", y_label="", x_range=None, y_rang
             out.
         title, x_label, y_label: str, above and along the axes.
         x_range, y_range: (lowest, highest), or `None` for that of the values.
+        log_x: bool, whether x, above 0, is drawn by its logarithm. Defaults to False.
         size: (height, width) in pixels. Defaults to (400, 520).
         font_size: int, in pixels. Defaults to 14.
 
@@ -36,6 +48,9 @@ def line_chart(curves, *, title="", x_label="", y_label="", x_range=None, y_rang
     if not curves or any(x.ndim != 1 or x.shape != y.shape for x, y in curves.values()):
         shapes = {name: [values.shape for values in pair] for name, pair in curves.items()}
         raise ValueError(f"line_chart needs curves whose x and y are sequences of one length, received {shapes}.")
+    if log_x:
+        curves = {name: (np.log10(np.where(x > 0, x, np.nan)), y) for name, (x, y) in curves.items()}
+        x_range = x_range and tuple(math.log10(side) for side in x_range)
     x_range = x_range or _span([x for x, _ in curves.values()])
     y_range = y_range or _span([y for _, y in curves.values()])
     height, width = (_SCALE * side for side in size)
@@ -51,7 +66,8 @@ def line_chart(curves, *, title="", x_label="", y_label="", x_range=None, y_rang
     for value in _ticks(*x_range):
         x, _ = place(value, y_range[0])
         draw.line([(x, top), (x, bottom)], fill=(225, 225, 225), width=_SCALE)
-        draw.text((x, bottom + 0.3 * line), f"{value:g}", fill=(0, 0, 0), font=letters, anchor="ma")
+        text = f"{10**value:.3g}" if log_x else f"{value:g}"
+        draw.text((x, bottom + 0.3 * line), text, fill=(0, 0, 0), font=letters, anchor="ma")
     for value in _ticks(*y_range):
         _, y = place(x_range[0], value)
         draw.line([(left, y), (right, y)], fill=(225, 225, 225), width=_SCALE)

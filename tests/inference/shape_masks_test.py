@@ -1,0 +1,83 @@
+"""Mean shapes, against a twin that goes pixel by pixel, and what they are worth."""
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from panet_tf.evaluation.segment_overlap import segment_overlap
+from panet_tf.inference.shape_mask_baseline import shape_mask_baseline
+from panet_tf.inference.shape_masks import ShapeMasks
+from tests.evaluation.proposal_recall_test import scene
+
+
+def slow_means(truth, category, size, classes):
+    """The rule pixel by pixel: masks decoded whole, the pixel under each place's centre."""
+    own = [a for a in truth["annotations"] if not a["iscrowd"] and category in (None, a["category_id"])]
+    ratios = [np.log(a["bbox"][2] / a["bbox"][3]) for a in own]
+    borders = [np.quantile(ratios, i / classes) for i in range(1, classes)]
+    grids = [[] for _ in range(classes)]
+    for annotation, ratio in zip(own, ratios):
+        mask = coco_mask.decode(annotation["segmentation"])
+        x, y, width, height = annotation["bbox"]
+        grid = np.zeros((size, size))
+        for i in range(size):
+            for j in range(size):
+                row = min(max(int(np.floor(y + (i + 0.5) / size * height)), 0), mask.shape[0] - 1)
+                column = min(max(int(np.floor(x + (j + 0.5) / size * width)), 0), mask.shape[1] - 1)
+                grid[i, j] = mask[row, column]
+        grids[sum(ratio >= border for border in borders)].append(grid)
+    whole = np.mean([grid for group in grids for grid in group], axis=0)
+    return np.stack([np.mean(group, axis=0) if group else whole for group in grids])
+
+
+def test_means_are_those_of_the_slow_twin(tmp_path):
+    truth = scene(1, images=6)
+    truth["categories"].append({"id": 77, "name": "never seen"})
+    shapes = ShapeMasks.learned(truth, size=7, num_aspects=3)
+    for row, category in enumerate((9, 2, None)):
+        np.testing.assert_allclose(shapes.means[row], slow_means(truth, category, 7, 3), atol=1e-6)
+    shapes.save(tmp_path / "shapes.npz")
+    again = ShapeMasks.load(tmp_path / "shapes.npz")
+    boxes, ids = [[0, 0, 90, 10], [0, 0, 10, 90], [5, 5, 50, 50]], [9, 9, 77]
+    found = again(boxes, ids)
+    np.testing.assert_array_equal(found, shapes(boxes, ids))
+    np.testing.assert_array_equal(found[0], shapes.means[0, 0])  # tall
+    np.testing.assert_array_equal(found[1], shapes.means[0, 2])  # wide
+    assert shapes([], []).shape == (0, 7, 7)
+    with pytest.raises(ValueError, match="received 5"):
+        shapes([[0, 0, 1, 1]], [5])
+
+
+def test_mean_shapes_beat_whole_boxes_on_discs():
+    """Discs fill 0.72 of their boxes; their mean is a disc again."""
+    truth = scene(1, images=6)
+    judged = shape_mask_baseline(ShapeMasks.learned(truth), truth)
+    whole, shape = judged["box"]["overlap"], judged["shape"]["overlap"]
+    assert whole["matched"] == shape["matched"] == shape["objects"] > 25
+    assert 0.6 < whole["mean"] < 0.8 < 0.9 < shape["mean"] and judged["shape"]["AP"] > judged["box"]["AP"] + 0.2
+    assert set(shape["per_category"]) == {"a", "b"} and len(judged["results"]) == shape["objects"]
+
+
+def test_overlap_counts_correct_detections_alone():
+    truth = scene(1, images=3)
+    own = [a for a in truth["annotations"] if not a["iscrowd"]]
+    keys = ("image_id", "category_id", "bbox", "segmentation")
+    results = [{key: a[key] for key in keys} | {"score": 0.5} for a in own]
+    assert segment_overlap(truth, results)["mean"] == 1.0
+    x, y, width, height = results[0]["bbox"]
+    results[0]["bbox"] = [x + 0.6 * width, y, width, height]  # IoU 0.25
+    other = {9: 2, 2: 9}
+    results[1]["category_id"] = other[results[1]["category_id"]]
+    results.append({**results[2], "score": 0.4})  # a second one of the same object
+    found = segment_overlap(truth, results)
+    assert found["matched"] == len(own) - 2 and found["mean"] == 1.0
+    assert segment_overlap(truth, [])["mean"] == -1.0
+
+
+def test_boxes_of_unknown_images_are_refused():
+    truth = scene(1, images=3)
+    box = {"image_id": 999, "category_id": 9, "bbox": [0, 0, 5, 5], "score": 1}
+    with pytest.raises(ValueError, match="image id 999"):
+        shape_mask_baseline(ShapeMasks.learned(truth), truth, boxes=[box])
+    with pytest.raises(ValueError, match="without any"):
+        ShapeMasks.learned({"images": [], "annotations": [], "categories": []})
