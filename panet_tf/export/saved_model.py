@@ -9,13 +9,14 @@ import keras
 import tensorflow as tf
 
 from panet_tf.export.panoptic_maps import panoptic_pictures
+from panet_tf.export.warmup_requests import canvas_requests, write_warmup_requests
 from panet_tf.ops.masks import paste_masks
 
 MASK_THRESHOLD = 0.5
 
 
 @gin.register(module="panet_tf")
-def export_saved_model(model, directory, *, preprocessing=None, version=None):
+def export_saved_model(model, directory, *, preprocessing=None, version=None, warmup=True):
     """Writes a model as the next version of a SavedModel, preprocessing and category ids included.
 
     Signatures share the weights; each takes a batch of any length whose images may differ in size:
@@ -48,6 +49,8 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None):
         directory: folder of the served model; versions are its numbered subfolders.
         preprocessing: `panet_tf.data.Preprocessing`. Defaults to the one that the model was trained with.
         version: int. Defaults to one more than the newest.
+        warmup: bool, whether TF Serving is to run each signature once on each canvas while it loads the model, so that
+            no client waits for it: requests in `assets.extra/tf_serving_warmup_requests`. Defaults to True.
 
     Returns:
         `pathlib.Path` of the version's folder.
@@ -72,7 +75,9 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None):
             f"a version is written once, received version={version} and found {sorted(versions)} in {directory}."
         )
 
-    detect = _detector(model, preprocessing)
+    # A function of its own, so that all signatures share one graph of the model for each canvas.
+    call = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
+    detect = _detector(model, call, preprocessing)
     archive = keras.export.ExportArchive()
     archive.track(model)
     image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
@@ -84,14 +89,17 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None):
         return _with_pasted_masks(detect(image_bytes, _decode), getattr(model, "whole_pixels", False))
 
     archive.add_endpoint("serving_default", from_bytes, [image_bytes])
+    signatures = {"serving_default": "image_bytes", "tensors": "images"}
     tensors = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")
     archive.add_endpoint("tensors", lambda images: detect(images, lambda image: image), [tensors])
     if getattr(model, "mask_head", None) is not None:
         archive.add_endpoint("full_masks", full_masks, [image_bytes])
+        signatures["full_masks"] = "image_bytes"
     categories = {"categories": model.categories}
     if getattr(model, "panoptic_merger", None) is not None:
-        panoptic = _detector(model, preprocessing, panoptic=True)
+        panoptic = _detector(model, call, preprocessing, panoptic=True)
         archive.add_endpoint("panoptic", lambda image_bytes: panoptic(image_bytes, _decode), [image_bytes])
+        signatures["panoptic"] = "image_bytes"
         categories["panoptic_categories"] = model.panoptic_categories
 
     # Written under another name first: a server that polls the folder never meets half a model.
@@ -101,11 +109,13 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None):
     extra.mkdir(exist_ok=True)
     for name, items in categories.items():
         (extra / f"{name}.json").write_text(json.dumps([dict(item) for item in items], indent=1))
+    if warmup:
+        write_warmup_requests(unfinished, canvas_requests(signatures, preprocessing))
     os.replace(unfinished, folder)
     return folder
 
 
-def _detector(model, preprocessing, panoptic=False):
+def _detector(model, call, preprocessing, panoptic=False):
     """Function from a batch of images (and how to read one) to detections or panoptic maps in the data set's terms."""
     ids = tf.constant([0] + [category["id"] for category in model.categories], tf.int64)
 
@@ -113,7 +123,7 @@ def _detector(model, preprocessing, panoptic=False):
         specs = {key: tf.TensorSpec((2,), tf.float32) for key in ("image_sizes", "original_sizes", "scales", "offsets")}
         specs["images"] = tf.TensorSpec((*canvas, 3), tf.float32)
         inputs = tf.map_fn(lambda item: preprocessing(read(item), canvas), batch, fn_output_signature=specs)
-        found = model(inputs, training=False)
+        found = call(inputs)
         if panoptic:
             sizes = tf.cast(inputs["original_sizes"], tf.int32)
             return {**panoptic_pictures(found, inputs, model.panoptic_categories), "image_sizes": sizes}

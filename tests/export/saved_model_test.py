@@ -15,9 +15,11 @@ from panet_tf.heads.keypoint import KeypointHead
 from panet_tf.layers.roi_pooling import FPNLevelPooling
 from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.ops.masks import paste_masks
+from tests.export.serving_messages import read_requests
 from tests.models.tiny import CATEGORIES, tiny_panet
 
 PREPROCESSING = Preprocessing(canvases=((64, 96), (96, 64)), short_side=48, long_side=96)
+ORDER = ("serving_default", "tensors", "full_masks")
 
 
 def encoded(height, width, seed=0, format="PNG"):
@@ -37,9 +39,14 @@ def folder(model, tmp_path_factory):
     return export_saved_model(model, tmp_path_factory.mktemp("served"), preprocessing=PREPROCESSING)
 
 
-def test_the_export_predicts_what_the_model_predicts(model, folder):
+@pytest.fixture(scope="module")
+def signatures(folder):
+    return tf.saved_model.load(str(folder)).signatures
+
+
+def test_the_export_predicts_what_the_model_predicts(model, signatures):
     pixels, contents = encoded(40, 60)
-    served = tf.saved_model.load(str(folder)).signatures["serving_default"](image_bytes=tf.constant([contents]))
+    served = signatures["serving_default"](image_bytes=tf.constant([contents]))
     inputs = {key: value[None] for key, value in PREPROCESSING(pixels, (64, 96)).items()}
     expected = model(inputs)
     np.testing.assert_allclose(served["detection_boxes"], expected["boxes"], atol=1e-3)  # pixels
@@ -50,34 +57,31 @@ def test_the_export_predicts_what_the_model_predicts(model, folder):
     np.testing.assert_array_equal(served["detection_classes"], ids[expected["classes"]])
 
 
-def test_a_batch_may_mix_sizes_and_formats(folder):
+def test_a_batch_may_mix_sizes_and_formats(signatures):
     batch = [encoded(40, 60)[1], encoded(70, 50, seed=1, format="JPEG")[1], encoded(31, 31, seed=2, format="BMP")[1]]
-    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    served = signature(image_bytes=tf.constant(batch))
+    served = signatures["serving_default"](image_bytes=tf.constant(batch))
     assert served["detection_boxes"].shape == (3, 6, 4)
     for i, (height, width) in enumerate([(40, 60), (70, 50), (31, 31)]):
         np.testing.assert_array_equal(served["image_sizes"][i], [height, width])
         assert (served["detection_boxes"][i] <= [height, width, height, width]).numpy().all()
 
 
-def test_portrait_images_get_the_portrait_canvas(model, folder):
+def test_portrait_images_get_the_portrait_canvas(model, signatures):
     pixels, contents = encoded(60, 40)
-    served = tf.saved_model.load(str(folder)).signatures["serving_default"](image_bytes=tf.constant([contents]))
+    served = signatures["serving_default"](image_bytes=tf.constant([contents]))
     expected = model({key: value[None] for key, value in PREPROCESSING(pixels, (96, 64)).items()})
     np.testing.assert_allclose(served["detection_boxes"], expected["boxes"], atol=1e-3)
 
 
-def test_tensors_and_bytes_agree(folder):
+def test_tensors_and_bytes_agree(signatures):
     pixels, contents = encoded(40, 60)
-    signatures = tf.saved_model.load(str(folder)).signatures
     by_bytes = signatures["serving_default"](image_bytes=tf.constant([contents]))
     by_tensor = signatures["tensors"](images=tf.constant(pixels[None]))
     for key, value in by_bytes.items():
         np.testing.assert_allclose(by_tensor[key], value, atol=1e-5)
 
 
-def test_full_masks_are_the_small_ones_pasted(folder):
-    signatures = tf.saved_model.load(str(folder)).signatures
+def test_full_masks_are_the_small_ones_pasted(signatures):
     batch = tf.constant([encoded(40, 60)[1], encoded(50, 30, seed=1)[1]])
     small, full = signatures["serving_default"](image_bytes=batch), signatures["full_masks"](image_bytes=batch)
     assert full["detection_masks"].shape == (2, 6, 50, 60) and full["detection_masks"].dtype == tf.uint8
@@ -109,24 +113,35 @@ def test_no_operation_needs_python(folder):
     assert not operations & {"PyFunc", "EagerPyFunc", "PyFuncStateless", "NumpyFunction"}
 
 
-def test_categories_lie_beside_the_graph_and_versions_count_up(model, folder):
+def test_every_signature_takes_its_warmup_requests(folder, signatures):
+    requests = read_requests(folder / "assets.extra" / "tf_serving_warmup_requests")
+    assert [name for name, _ in requests] == [name for name in sorted(signatures, key=ORDER.index) for _ in range(2)]
+    for name, arrays in requests:
+        served = signatures[name](**{key: tf.constant(value) for key, value in arrays.items()})
+        assert tuple(served["image_sizes"][0]) in PREPROCESSING.canvases
+
+
+def test_categories_lie_beside_the_graph_and_a_version_is_written_once(model, folder):
     assert json.loads((folder / "assets.extra" / "categories.json").read_text()) == [dict(c) for c in CATEGORIES]
-    again = export_saved_model(model, folder.parent, preprocessing=PREPROCESSING)
-    assert (folder.name, again.name) == ("1", "2")
     with pytest.raises(ValueError, match="written once"):
-        export_saved_model(model, folder.parent, preprocessing=PREPROCESSING, version=2)
+        export_saved_model(model, folder.parent, preprocessing=PREPROCESSING, version=1)
 
 
 def test_models_without_masks_export_what_they_have(tmp_path):
-    """Keypoints, in original pixels, but not the maps that a head may keep."""
+    """Keypoints, in original pixels, but not the maps that a head may keep. Versions count up."""
     head = KeypointHead(num_keypoints=3, num_convs=1, filters=8, keep_logits=True)
     model = tiny_panet(build=faster_rcnn, keypoint_pooling=FPNLevelPooling(output_size=14), keypoint_head=head)
-    signatures = tf.saved_model.load(str(export_saved_model(model, tmp_path, preprocessing=PREPROCESSING))).signatures
+    preprocessing = Preprocessing(canvases=((64, 96),), short_side=48, long_side=96)
+    (tmp_path / "4").mkdir()
+    folder = export_saved_model(model, tmp_path, preprocessing=preprocessing, warmup=False)
+    assert folder.name == "5"
+    assert [file.name for file in (folder / "assets.extra").iterdir()] == ["categories.json"]
+    signatures = tf.saved_model.load(str(folder)).signatures
     assert set(signatures) == {"serving_default", "tensors"}
     pixels, contents = encoded(40, 60)
     served = signatures["serving_default"](image_bytes=tf.constant([contents]))
     assert {name for name in served if "mask" in name or "keypoint" in name} == {"detection_keypoints"}
-    expected = model({key: value[None] for key, value in PREPROCESSING(pixels, (64, 96)).items()})
+    expected = model({key: value[None] for key, value in preprocessing(pixels, (64, 96)).items()})
     np.testing.assert_allclose(served["detection_keypoints"], expected["keypoints"], atol=1e-2)  # pixels
 
 
