@@ -1,9 +1,9 @@
 """Prints parameters and multiply-adds of models, found from their graphs: no weights are made.
 
 Examples:
-  python scripts/count.py  # all backbones with their classifiers, at 224 x 224
   python scripts/count.py --gin_file models/panet_r50.gin --gin_file models/mask_rcnn_r50_c4.gin  # a line each
   python scripts/count.py --gin_file models/mask_rcnn_r50_fpn.gin+backbones/senet154.gin  # two files, one model
+  python scripts/count.py  # all backbones with their classifiers, at 224 x 224
 """
 
 import gin

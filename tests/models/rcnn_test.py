@@ -238,13 +238,3 @@ def test_normalizers_change_what_losses_are_divided_by_and_nothing_else():
     assert float(after["rpn_objectness_loss"][1]) == 2 * 10
     assert float(after["class_loss"][1]) == float(before["class_loss"][1]) > float(after["box_loss"][1]) > 0
     assert float(after["mask_loss"][1]) == float(before["mask_loss"][1]) / 28**2
-
-
-def test_the_mask_head_sees_objects_only_where_there_are_any():
-    model = tiny_panet()
-    labels = np.zeros((3, 16), "int32")
-    labels[0, :3] = [2, 1, 2]  # of four places
-    labels[1, :4] = 1
-    rows, weights = model._mask_rows(labels)
-    np.testing.assert_array_equal(rows, [[0, 1, 2, 0], [0, 1, 2, 3], [0, 0, 0, 0]])
-    np.testing.assert_array_equal(weights, [[1, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0]])
