@@ -10,7 +10,8 @@ import re
 import gin
 import keras
 
-DEFINED_IN = dict.fromkeys(("TRAIN_DATA", "EVAL_DATA", "BATCH_SIZE", "OBJECT_CONTEXT"), "data") | {"MODEL": "models"}
+DEFINED_IN = dict.fromkeys(("TRAIN_DATA", "EVAL_DATA", "BATCH_SIZE"), "data")
+DEFINED_IN |= dict.fromkeys(("MODEL", "OBJECT_CONTEXT"), "models")
 """Macros that the files of a folder define; a run need not use all of them."""
 
 LAYER_ARGUMENTS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
@@ -90,13 +91,16 @@ def warn_of_unreached():
 
     `BoxHead.units = 512` does nothing while `panet` makes its own head; `panet.box_head = @BoxHead` lets gin make it.
     Functions are left out: a file that replaces `@resnet()` by `@mobilenet_v2()` may leave bindings of the first. A
-    configuration without a model is one for evaluation or prediction, whose data files bind parts of models too.
+    configuration without a model is one for evaluation or prediction, whose data files bind parts of models too; one
+    without data may say what a model asks of them.
     """
     config = gin.config._CONFIG
     if ("MODEL", "gin.macro") not in config:
         return
     reached = {reference.configurable.selector for reference in gin.config.iterate_references(config)}
     registered = _registered()
+    if not {("TRAIN_DATA", "gin.macro"), ("EVAL_DATA", "gin.macro")} & set(config):
+        reached.add("panet_tf.DetectionData")
     for selector in sorted({selector for _, selector in config} - reached):
         if selector.startswith("panet_tf.") and isinstance(registered[selector], type):
             name = selector.removeprefix("panet_tf.")

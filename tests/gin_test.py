@@ -25,7 +25,7 @@ CATEGORIES = tuple({"id": i, "name": str(i), "isthing": 1, "keypoints": list("ab
 
 # What a run of one file needs from others: schedules and runs are no whole configuration.
 COMPANIONS = {
-    "runs/nuclei_30min.gin": (),  # a whole one, but for paths
+    "runs/nuclei": (),  # whole ones, but for paths
     "runs/keypoints_shapes.gin": (),
     "runs/compare_losses.gin": (),
     "schedules/": ("runs/train.gin", "models/panet_mobilenet_v2.gin", "data/nuclei_mini.gin"),
@@ -59,8 +59,8 @@ def parse(file, *bindings):
     companions = next((files for folder, files in COMPANIONS.items() if file.startswith(folder)), ())
     paths = [*embedded_paths.nuclei_mini("train"), *embedded_paths.nuclei_mini("val")]
     given = [f'{name} = "{path}"' for name, path in zip(PATHS, paths)]
-    own_images = ("data/coco.gin", "data/nuclei.gin", "data/nuclei_panoptic.gin", "runs/nuclei_30min.gin")
-    needs_paths = "CocoSource" in (ROOT / "gin" / file).read_text() or file in own_images
+    own_images = ("data/coco.gin", "data/nuclei.gin", "data/nuclei_panoptic.gin", "runs/nuclei")
+    needs_paths = "CocoSource" in (ROOT / "gin" / file).read_text() or file.startswith(own_images)
     if "CocoPanopticFiles" in (ROOT / "gin" / file).read_text():
         given, needs_paths = [*given, *(f'{part}_PANOPTIC = "{paths[1]}"' for part in ("TRAIN", "EVAL"))], True
     parse_gin([*(name for name in companions if name != file), file], [*(given if needs_paths else ()), *bindings])
@@ -202,12 +202,14 @@ def test_cityscapes():
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("data/")])
 def test_data_are_made(file, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    parse(file, *tiny_paths(file, tmp_path))
+    panoptic = "panoptic" in file or "PanopticSource" in (ROOT / "gin" / file).read_text()
+    maps = ('DetectionData.semantic_context = "all"',) if panoptic else ()  # panoptic models ask for them
+    parse(file, *tiny_paths(file, tmp_path), *maps)
     train, evaluation = macro("TRAIN_DATA"), macro("EVAL_DATA")
     assert train.training and not evaluation.training
     assert train.categories == evaluation.categories
     assert train.batch_size == macro("BATCH_SIZE")
-    if "OBJECT_CONTEXT" in (ROOT / "gin" / file).read_text() or "panoptic" in file:
+    if panoptic:
         assert train.panoptic_categories == evaluation.panoptic_categories
         assert {"semantic", "panoptic"} < set(evaluation.dataset().element_spec)
 
@@ -295,8 +297,7 @@ SMALL = (  # shrinks any of the files to seconds on a CPU; structure and names s
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith(("models/", "papers/", "quick"))])
 def test_a_step_of_each_is_trained(file, tmp_path):
     others = ("runs/train.gin", "schedules/cosine.gin") if file.startswith("models/") else ()
-    panoptic = ("DetectionData.semantic_context = %OBJECT_CONTEXT",) if re.search("oanet|panoptic", file) else ()
-    parse_gin([*others, file], [*SMALL, *panoptic])
+    parse_gin([*others, file], SMALL)
     model = gin.get_configurable("panet_tf.train")(model_dir=tmp_path, verbose=False)
     assert int(model.optimizer.iterations) == 1
     assert all(np.isfinite(weight.numpy()).all() for weight in model.weights)
