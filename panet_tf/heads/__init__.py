@@ -8,6 +8,7 @@ from panet_tf.heads.boundary_refinement import BoundaryRefinement
 from panet_tf.heads.box import BoxHead
 from panet_tf.heads.dense import DenseHead
 from panet_tf.heads.dense_block import DenseBlock
+from panet_tf.heads.fpn_mask_proposal import FPNMaskProposalHead
 from panet_tf.heads.keypoint import KeypointHead
 from panet_tf.heads.level_fusion import LevelFusion
 from panet_tf.heads.mask import MaskHead
@@ -19,6 +20,7 @@ from panet_tf.heads.rpn import RPNHead
 from panet_tf.heads.separate_box import SeparateBoxHeads
 from panet_tf.heads.spatial_ranking import SpatialRanking
 from panet_tf.heads.stuff import StuffHead
+from panet_tf.heads.vgg_box import VGGBoxHead
 
 __all__ = [
     "AverageBoxHead",
@@ -26,6 +28,7 @@ __all__ = [
     "BoxHead",
     "DenseBlock",
     "DenseHead",
+    "FPNMaskProposalHead",
     "KeypointHead",
     "LevelFusion",
     "MLPMaskHead",
@@ -37,4 +40,5 @@ __all__ = [
     "SeparateBoxHeads",
     "SpatialRanking",
     "StuffHead",
+    "VGGBoxHead",
 ]

@@ -16,13 +16,16 @@ from panet_tf.models.deep_mask import DeepMask, deep_mask
 from panet_tf.models.dense_detection_selector import DenseDetectionSelector
 from panet_tf.models.dense_target_assigner import DenseTargetAssigner
 from panet_tf.models.detection_selector import DetectionSelector
+from panet_tf.models.fast_rcnn import fast_rcnn, fast_rcnn_vgg16
 from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.faster_rcnn_c4 import faster_rcnn_c4
 from panet_tf.models.faster_rcnn_c5 import faster_rcnn_c5
+from panet_tf.models.fpn_mask_proposals import FPNMaskProposals, fpn_mask_proposals
 from panet_tf.models.from_checkpoint import from_checkpoint
 from panet_tf.models.hard_example_selector import HardExampleSelector
 from panet_tf.models.hard_roi_sampler import HardRoISampler
 from panet_tf.models.keypoint_rcnn import keypoint_rcnn
+from panet_tf.models.mask_cell_sampler import MaskCellSampler
 from panet_tf.models.mask_rcnn import mask_rcnn
 from panet_tf.models.mask_rcnn_c4 import mask_rcnn_c4
 from panet_tf.models.mask_rcnn_c5 import mask_rcnn_c5
@@ -35,7 +38,7 @@ from panet_tf.models.rcnn import RCNN
 from panet_tf.models.retinanet import RetinaNet, retinanet
 from panet_tf.models.roi_sampler import RoISampler
 from panet_tf.models.sa_ej_rcnn import sa_ej_rcnn
-from panet_tf.models.separate_stages import fast_rcnn, proposer
+from panet_tf.models.separate_stages import proposer
 from panet_tf.models.sharp_mask import SharpMask, sharp_mask
 from panet_tf.models.torchvision_rcnn import torchvision_rcnn
 from panet_tf.models.torchvision_retinanet import torchvision_retinanet
@@ -52,8 +55,10 @@ __all__ = [
     "DenseDetectionSelector",
     "DenseTargetAssigner",
     "DetectionSelector",
+    "FPNMaskProposals",
     "HardExampleSelector",
     "HardRoISampler",
+    "MaskCellSampler",
     "PanopticMerger",
     "ProposalSelector",
     "RetinaNet",
@@ -63,9 +68,11 @@ __all__ = [
     "cascade_rcnn",
     "deep_mask",
     "fast_rcnn",
+    "fast_rcnn_vgg16",
     "faster_rcnn",
     "faster_rcnn_c4",
     "faster_rcnn_c5",
+    "fpn_mask_proposals",
     "from_checkpoint",
     "from_preset",
     "keypoint_rcnn",

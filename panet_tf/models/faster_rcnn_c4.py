@@ -64,7 +64,7 @@ def faster_rcnn_c4(
     cells = 7 * getattr(shared_head, "strides", 1)
     model = RCNN(
         categories=categories,
-        backbone=_up_to_c4(backbone),
+        backbone=up_to_c4(backbone),
         necks=[],
         rpn_head=rpn_head or RPNHead(num_anchors=anchor_generator.num_anchors, filters=rpn_filters),
         anchor_generator=anchor_generator,
@@ -76,11 +76,22 @@ def faster_rcnn_c4(
         roi_sampler=roi_sampler or RoISampler(count=64),
         **kwargs,
     )
-    _copy_last_stage(backbone, shared_head)
+    copy_last_stage(backbone, shared_head)
     return model
 
 
-def _up_to_c4(backbone):
+def up_to_c4(backbone):
+    """The part of a backbone that leads to C4.
+
+    Args:
+        backbone: model with an output `"C4"`.
+
+    Returns:
+        model with that output alone.
+
+    Raises:
+        ValueError: if the backbone has no C4.
+    """
     if "C4" not in backbone.output:
         raise ValueError(f"the backbone must have a level C4, received {tuple(backbone.output)}.")
     if tuple(backbone.output) == ("C4",):
@@ -88,7 +99,7 @@ def _up_to_c4(backbone):
     return keras.Model(backbone.inputs[0], {"C4": backbone.output["C4"]}, name=backbone.name)
 
 
-def _copy_last_stage(backbone, head):
+def copy_last_stage(backbone, head):
     """Sets those weights of the head that the backbone's last stage has under the same name and in the same shape."""
     ends = {_end(weight): weight for weight in backbone.weights if weight.path.startswith("layer4_")}
     for weight in head.weights:

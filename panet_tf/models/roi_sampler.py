@@ -22,6 +22,8 @@ class RoISampler(keras.layers.Layer):
         box_weights: factors of the four box targets. Defaults to (10, 10, 5, 5).
         crowd_overlap: regions with more than this share of their area inside a crowd are ignored; `None` turns it off.
             Defaults to 0.5.
+        background_iou: IoU with some object that background needs. Fast R-CNN's 0.1 draws it from near the objects.
+            Defaults to 0.
 
     Call arguments:
         proposals: float32 (B, P, 4), yxyx in network pixels; valid: bool (B, P).
@@ -42,6 +44,7 @@ class RoISampler(keras.layers.Layer):
         append_boxes=True,
         box_weights=(10.0, 10.0, 5.0, 5.0),
         crowd_overlap=0.5,
+        background_iou=0.0,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -51,6 +54,7 @@ class RoISampler(keras.layers.Layer):
         self.append_boxes = append_boxes
         self.box_weights = tuple(box_weights)
         self.crowd_overlap = crowd_overlap
+        self.background_iou = background_iou
         self.num_positive = round(count * positive_fraction)
 
     def call(self, proposals, valid, boxes, classes, is_crowd, noise):
@@ -73,6 +77,10 @@ class RoISampler(keras.layers.Layer):
             crowds=(classes > 0) & is_crowd,
             crowd_overlap=self.crowd_overlap,
         )
+        if self.background_iou:
+            lowest = self.background_iou
+            _, near = match_boxes(boxes, proposals, objects, positive_threshold=lowest, negative_threshold=lowest)
+            labels = tf.where((labels == 0) & (near < 1), -1, labels)
         return proposals, matched, tf.where(valid, labels, -1)
 
     def _with_targets(self, proposals, matched, indices, labels, boxes, classes):
@@ -94,4 +102,5 @@ class RoISampler(keras.layers.Layer):
             "append_boxes": self.append_boxes,
             "box_weights": self.box_weights,
             "crowd_overlap": self.crowd_overlap,
+            "background_iou": self.background_iou,
         }

@@ -34,27 +34,6 @@ def proposer(*, categories, assemble=faster_rcnn, count=1000):
     return first_stage(assemble(categories=categories), count)
 
 
-# gin knows `panet_tf.models.fast_rcnn.fast_rcnn` by this name.
-def fast_rcnn(*, categories, assemble=faster_rcnn):
-    """A detector without a region proposal network, on regions that come with the inputs (the thesis, section 4.4.2).
-
-    `DetectionData(proposals="proposals.json")` brings them. This is also how PANet and Mask R-CNN were trained in the
-    papers' ablations: on proposals of "an independently trained RPN" (PANet, section 4).
-
-    Args:
-        categories: sequence of dicts with `"id"` and `"name"`.
-        assemble: function of `categories` that makes the detector whose second stage this is: `faster_rcnn`,
-            `mask_rcnn`, `panet` ... Defaults to `faster_rcnn`.
-
-    Returns:
-        `RCNN` without an RPN.
-
-    Example:
-        >>> model = fast_rcnn(categories=data.categories, assemble=panet)
-    """
-    return second_stage(assemble(categories=categories))
-
-
 def first_stage(model, count=1000):
     """The proposing part of a two-stage detector; it has the same layers, not copies.
 

@@ -7,7 +7,8 @@ import gin
 
 from panet_tf.evaluation.proposal_recall import ProposalRecall
 from panet_tf.evaluation.proposal_writer import ProposalWriter
-from panet_tf.models.separate_stages import fast_rcnn, first_stage, joined, proposer
+from panet_tf.models.fast_rcnn import fast_rcnn
+from panet_tf.models.separate_stages import first_stage, joined, proposer
 from panet_tf.models.unshared_rcnn import UnsharedRCNN
 from panet_tf.training.atomic_write import write_atomically
 from panet_tf.training.evaluate import evaluate

@@ -35,10 +35,16 @@ def dataset_charts(statistics, *, max_categories=91):
         edges, counts = np.array(values["size_edges"]), np.array(values["instances_by_size"], "float64")
         sizes[name] = (np.sqrt(edges[1:] * edges[:-1]), 100 * counts / max(counts.sum(), 1))
     lines = [
-        line_chart(curves, title=f"{kind} per image", x_label=f"{kind} ({MOST} or more)", y_label="% of images")
+        line_chart(
+            curves,
+            title=f"{kind} per image",
+            x_label=f"{kind} ({MOST} or more)",
+            y_label="% of images",
+            y_range=_room_above(curves),
+        )
         for kind, curves in named.items()
     ]
-    labels = {"x_label": "side, as a share of the image's", "y_label": "% of instances"}
+    labels = {"x_label": "side, as a share of the image's", "y_label": "% of instances", "y_range": _room_above(sizes)}
     lines.append(line_chart(sizes, title="sizes", log_x=True, **labels))
     bars = []
     for name, values in statistics.items():
@@ -46,6 +52,11 @@ def dataset_charts(statistics, *, max_categories=91):
         title = f"{name}: instances per category (log)"
         bars.append(bar_chart(dict(counts) or {"none": 0}, title=title, log=True))
     return below_each_other([side_by_side(lines), side_by_side(bars)])
+
+
+def _room_above(curves):
+    """A range from 0 that leaves room for the names of the curves."""
+    return 0, 1.1 * max(1.0, *(float(y.max()) for _, y in curves.values())) * (1 + 0.08 * len(curves))
 
 
 def _shares(counts):

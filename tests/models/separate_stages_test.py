@@ -4,9 +4,10 @@ import pytest
 import tensorflow as tf
 
 from panet_tf.models.boxes_and_masks import BoxesAndMasks
+from panet_tf.models.fast_rcnn import fast_rcnn
 from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.mask_rcnn import mask_rcnn
-from panet_tf.models.separate_stages import fast_rcnn, first_stage, joined, proposer, second_stage
+from panet_tf.models.separate_stages import first_stage, joined, proposer, second_stage
 from tests.models.tiny import CATEGORIES, batch_of_boxes, tiny_panet
 
 
