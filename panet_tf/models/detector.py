@@ -75,6 +75,12 @@ class Detector(keras.Model):
             x = {key: value for key, value in x.items() if key not in TARGETS}
         return self(x, training=False)
 
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """As Keras's. Dense maps of several canvases cannot be joined: `ValueError` at the first batch that differs."""
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [*keras.tree.flatten(callbacks or ()), _OneCanvas()]
+        return super().predict(x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
+
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Under a strategy Keras averages a batch over replicas only to learn its shapes, and bool has no average
         # (InvalidArgumentError on `is_crowd`). A detector is built by its constructor; its optimizer may not be.
@@ -107,6 +113,24 @@ class Detector(keras.Model):
         if version != 1:
             raise ValueError(f"{cls.__name__} reads configurations of version 1, received version {version}.")
         return cls(**{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()})
+
+
+class _OneCanvas(keras.callbacks.Callback):
+    """Stops a prediction whose batches do not fit together, before Keras makes Python lists of all their pixels."""
+
+    shapes = None
+
+    def on_predict_batch_end(self, batch, logs=None):
+        # Keras hands out a flat dict, and single numbers as floats.
+        shapes = {name: tuple(value.shape[1:]) for name, value in logs.items() if hasattr(value, "shape")}
+        self.shapes = self.shapes or shapes
+        for name, shape in shapes.items():
+            if shape != self.shapes.get(name, shape):
+                raise ValueError(
+                    f"predict joins the batches, and {name!r} has shape {self.shapes[name]} in one and {shape} in "
+                    "another, as their canvases differ. Predict each canvas by itself, or batch by batch with "
+                    "predict_on_batch; panet_tf.Predictor gives maps of the images' own sizes."
+                )
 
 
 def check_categories(categories):

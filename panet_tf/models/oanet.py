@@ -43,7 +43,8 @@ def oanet(
         instance_model: function that assembles the rest, `mask_rcnn` (the paper's) or `panet`. Defaults to `mask_rcnn`.
         filters: int, channels of the pyramid; the semantic head has half as many on each level. Defaults to 256.
         context: object context of the semantic head, `"all"`, `"stuff_ignore"` or `"stuff_plus_thing"` (Table 2).
-            Targets of the data have to be numbered alike (`DetectionData(semantic_context=...)`). Defaults to `"all"`.
+            Targets of the data have to be numbered alike, `DetectionData(semantic_context=...)`: `train` compares the
+            two, `fit` cannot, and the loss ignores what is no class of the head. Defaults to `"all"`.
         sharing: what the semantic head shares with the detector (Table 4): `"none"`, it has a backbone and a pyramid of
             its own; `"backbone"`, a pyramid of its own; `"backbone_and_skip"`, all. Defaults to `"backbone_and_skip"`.
         semantic_head: part, or function of `num_classes` that makes it. Defaults to a `StuffHead`.

@@ -10,11 +10,12 @@ import numpy as np
 from panet_tf.evaluation.coco_evaluator import CocoEvaluator
 from panet_tf.evaluation.panoptic_evaluator import PanopticEvaluator
 from panet_tf.evaluation.panoptic_submission import PanopticSubmission
+from panet_tf.training.merging import merging_with
 
 
 @gin.register(module="panet_tf")
 def evaluate(
-    model, data, *, evaluators=None, submission=None, augmentation=None, max_images=None, verbose="auto"
+    model, data, *, evaluators=None, submission=None, merging=None, augmentation=None, max_images=None, verbose="auto"
 ):
     """Predicts a data set batch by batch and gives the metrics; nothing but the evaluators' own results is kept.
 
@@ -28,6 +29,9 @@ def evaluate(
             predicts panoptic maps and the source has `panoptic_ground_truth()`.
         submission: folder for panoptic predictions in COCO's format, PNG files and the JSON beside it, or `None`
             (default).
+        merging: dict of settings of the model's `PanopticMerger` that differ in this evaluation, such as
+            `{"order": "detection", "overlap_threshold": 1.0}`: one trained model, several ways to lay down its
+            instances. The model keeps its own. Defaults to `None`.
         augmentation: `panet_tf.inference.TestTimeAugmentation`: several sizes, mirrors, voting, ensembles; the source's
             images then go through one by one, at its sizes. Defaults to `None`: one look at each image.
         max_images: int or `None`, how many images to look at, for a quick check; the metrics are then of those images.
@@ -37,7 +41,8 @@ def evaluate(
         dict from names like `"segm/AP"` and `"pq"` to floats.
 
     Raises:
-        ValueError: when the model's categories are not those of the data, or an image comes twice.
+        ValueError: when the model's categories are not those of the data, an image comes twice, or `merging` holds what
+            the model cannot do.
 
     Example:
         >>> evaluate("run/model.keras", eval_data)["segm/AP50"]
@@ -55,15 +60,16 @@ def evaluate(
     progress = _Progress(total, verbose)
     seen = 0
     stream = predictions(model, data.dataset()) if augmentation is None else augmentation.predictions(model, data)
-    for outputs in stream:
-        if evaluators is None:
-            evaluators = default_evaluators(outputs, model, data) + writing
-        for evaluator in evaluators:
-            evaluator.update(outputs)
-        seen += int(np.sum(outputs["image_ids"] >= 0))
-        progress.at(seen)
-        if seen >= total:
-            break
+    with merging_with(model, merging):
+        for outputs in stream:
+            if evaluators is None:
+                evaluators = default_evaluators(outputs, model, data) + writing
+            for evaluator in evaluators:
+                evaluator.update(outputs)
+            seen += int(np.sum(outputs["image_ids"] >= 0))
+            progress.at(seen)
+            if seen >= total:
+                break
     started = time.monotonic()
     partial = {"seen_only": True} if seen < data.num_examples else {}
     results = {}

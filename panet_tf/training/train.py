@@ -16,6 +16,7 @@ from panet_tf.training.evaluate import check_categories_match
 from panet_tf.training.evaluation_callback import EvaluationCallback
 from panet_tf.training.history_file import HistoryFile
 from panet_tf.training.initial_weights import load_initial_weights
+from panet_tf.training.merging import check_context_matches
 from panet_tf.training.operative_config import OperativeConfig
 from panet_tf.training.prediction_images import PredictionImages
 from panet_tf.training.progress_lines import ProgressLines
@@ -128,6 +129,8 @@ def train(
     for data in (train_data, eval_data):
         if data is not None:
             check_categories_match(model, data)
+    for data in (train_data, eval_data if validation_losses else None):
+        check_context_matches(model, data)
     if eval_data is None and final_weights == "best":
         raise ValueError('final_weights="best" needs eval_data, which is None.')
     if getattr(model, "preprocessing", False) is None and hasattr(train_data, "preprocessing"):
