@@ -27,7 +27,9 @@ CATEGORIES = tuple({"id": i, "name": str(i), "isthing": 1, "keypoints": list("ab
 COMPANIONS = {
     "runs/nuclei": (),  # whole ones, but for paths
     "runs/keypoints_shapes.gin": (),
+    "runs/occluded_shapes_oanet.gin": (),
     "runs/compare_losses.gin": (),
+    "runs/alternate_training.gin": ("models/panet_mobilenet_v2.gin", "data/coco.gin", "schedules/cosine.gin"),
     "schedules/": ("runs/train.gin", "models/panet_mobilenet_v2.gin", "data/nuclei_mini.gin"),
     "runs/": ("models/panet_mobilenet_v2.gin", "data/nuclei_mini.gin", "schedules/cosine.gin"),
 }

@@ -24,20 +24,21 @@ def alternate_training(
     train_data,
     proposal_data,
     model_dir,
-    steps,
+    steps=None,
     rpn_steps=None,
     eval_data=None,
     share_features=False,
     train_proposals=2000,
     eval_proposals=1000,
     train=train,
+    train_rpn=None,
     **kwargs,
 ):
     """Trains a region proposal network, then a detector on its fixed proposals (the thesis, sections 4.5.2 and 4.5.3).
 
     With `share_features` the two are then made to share their features, in the four steps of Faster R-CNN (section
-    3.2): (1) the network alone, (2) the detector on its proposals, with a backbone of its own, (3) the network again, on
-    the detector's backbone and necks, which stay as they are, (4) what is the detector's own again, on the new
+    3.2): (1) the network alone, (2) the detector on its proposals, with a backbone of its own, (3) the network again,
+    on the detector's backbone and necks, which stay as they are, (4) what is the detector's own again, on the new
     proposals. Training both at once ("end-to-end", Mask R-CNN, Table 8) is `train` with `model` itself.
 
     Each step is a run of `train` in a folder of its own, `1_rpn`, `2_detector`, `3_rpn`, `4_detector`, beside its
@@ -50,13 +51,14 @@ def alternate_training(
         proposal_data: function without arguments that makes data which show the images of `train_data` as they are, to
             propose on.
         model_dir: path of the folder.
-        steps: int, of each training of the detector.
-        rpn_steps: int, of each training of the network. Defaults to half of `steps`; the thesis has 40,000 and 80,000.
+        steps: int, of each training of the detector. Needed unless `train` is a function that has its own.
+        rpn_steps: int, of each training of the network. Defaults to half of `steps`: the thesis has 40,000 and 80,000.
         eval_data: function like `train_data` that makes data for evaluation, or `None` (default).
         share_features: bool, whether steps 3 and 4 follow. Defaults to False.
         train_proposals, eval_proposals: ints, of an image, for the detector's training and evaluation. Default to the
             thesis's 2000 and 1000.
-        train: function like `panet_tf.train`, the default.
+        train: function like `panet_tf.train`, the default: gin gives it with its bindings.
+        train_rpn: the same for the network. Defaults to `train`.
         **kwargs: of `train`.
 
     Returns:
@@ -67,12 +69,19 @@ def alternate_training(
         ...                    steps=80_000, rpn_steps=40_000)
     """
     folder = pathlib.Path(model_dir)
-    rpn_steps = rpn_steps or -(-steps // 2)
+    train_rpn = train_rpn or train
+    if steps is not None:
+        rpn_steps = rpn_steps or -(-steps // 2)
+    of_steps = {} if steps is None else {"steps": steps}
+    of_rpn_steps = {} if rpn_steps is None else {"steps": rpn_steps}
 
     def network(name, function):
-        given = {} if eval_data is None else {"eval_data": eval_data(), "evaluators": (ProposalRecall,)}
+        given = {"eval_data": None}
+        if eval_data is not None:
+            given = {"eval_data": eval_data(), "evaluators": (ProposalRecall,)}
         given |= {"monitor": "val_proposals/bbox/AR1000", "prediction_images": 0}
-        made = train(**kwargs | given, model=function, train_data=train_data(), model_dir=folder / name, steps=rpn_steps)
+        given |= of_rpn_steps | {"train_data": train_data(), "model_dir": folder / name}
+        made = train_rpn(**kwargs | given, model=function)
         paths = {"train": (proposal_data, train_proposals)}
         if eval_data is not None:
             paths["eval"] = (eval_data, eval_proposals)
@@ -86,12 +95,13 @@ def alternate_training(
         return made
 
     def detector(name, function, proposals):
-        given = {} if eval_data is None else {
-            "eval_data": eval_data(proposals=folder / proposals / "proposals_eval.json", max_proposals=eval_proposals)
-        }
+        given = {"eval_data": None}
+        if eval_data is not None:
+            fixed = folder / proposals / "proposals_eval.json"
+            given = {"eval_data": eval_data(proposals=fixed, max_proposals=eval_proposals)}
         fixed = folder / proposals / "proposals_train.json"
-        data = train_data(proposals=fixed, max_proposals=train_proposals)
-        return train(**kwargs | given, model=function, train_data=data, model_dir=folder / name, steps=steps)
+        given |= of_steps | {"train_data": train_data(proposals=fixed, max_proposals=train_proposals)}
+        return train(**kwargs | given, model=function, model_dir=folder / name)
 
     first = network("1_rpn", functools.partial(proposer, assemble=model))
     second = detector("2_detector", functools.partial(fast_rcnn, assemble=model), "1_rpn")
@@ -100,7 +110,8 @@ def alternate_training(
     else:
         third = network("3_rpn", _continued(functools.partial(proposer, assemble=model), second, FEATURES))
         parts = (*FEATURES, *(part for part in second.parts if part.endswith("_head")), "box_stages")
-        fourth = detector("4_detector", _continued(functools.partial(fast_rcnn, assemble=model), second, parts), "3_rpn")
+        continued = _continued(functools.partial(fast_rcnn, assemble=model), second, parts)
+        fourth = detector("4_detector", continued, "3_rpn")
         found = joined(third, fourth)
     write_atomically(folder / "model.keras", found.save)
     return found
