@@ -7,6 +7,7 @@ from PIL import Image
 from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.evaluation.rle import decode
 from panet_tf.inference.predictor import Predictor
+from panet_tf.ops.masks import paste_masks_numpy
 from tests.inference.fake_model import FakeModel
 
 CATEGORIES = ({"id": 7, "name": "dark"}, {"id": 90, "name": None})
@@ -49,6 +50,17 @@ def test_boxes_and_masks_come_back_in_original_pixels(model, height, width, fact
         y0, x0, y1, x1 = np.round(box).astype(int)
         assert mask[y0 + 1 : y1 - 1, x0 + 1 : x1 - 1].all()
         assert mask.sum() == pytest.approx((y1 - y0) * (x1 - x0), rel=0.1)
+
+
+def test_masks_are_pasted_by_the_rule_of_the_model(model):
+    (plain,) = Predictor(model)(picture())
+    model.whole_pixels = True
+    (whole,) = Predictor(model)(picture())
+    (codes,) = Predictor(model, masks="rle")(picture())
+    expected = paste_masks_numpy(np.ones((2, 28, 28)), whole["boxes"], (64, 80), whole_pixels=True)
+    np.testing.assert_array_equal(whole["masks"], expected)
+    np.testing.assert_array_equal([decode(code) for code in codes["masks"]], expected)
+    assert np.any(expected != plain["masks"])
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from panet_tf.training.evaluate import evaluate, predictions
+from panet_tf.evaluation.coco_evaluator import CocoEvaluator
+from panet_tf.training.evaluate import default_evaluators, evaluate, make_evaluator, predictions
 from tests.training.tiny import TinyData, TinyDetector
 
 
@@ -74,6 +75,15 @@ def test_evaluators_of_ones_own(data):
     for _ in range(2):  # reset between rounds
         assert evaluate(Oracle(), data, evaluators=(counter,), verbose=False)["count"] == 6
     assert counter.resets == 2
+
+
+def test_masks_are_pasted_by_the_rule_of_the_model(data):
+    model = Oracle()
+    outputs = {"boxes": None, "masks": None}
+    assert [evaluator.whole_pixels for evaluator in default_evaluators(outputs, model, data)] == [False]
+    model.whole_pixels = "inclusive"
+    assert [evaluator.whole_pixels for evaluator in default_evaluators(outputs, model, data)] == ["inclusive"]
+    assert make_evaluator(CocoEvaluator, model, data).whole_pixels == "inclusive"
 
 
 def test_reads_a_saved_model(data, tmp_path):
