@@ -4,8 +4,8 @@
 
 ResNet-50 to conv4, random weights. Prints milliseconds of wall clock (the best of several) and of all cores together:
 the network on the image at all scales, DeepMask's decoding of the best windows, SharpMask's refinement of them in one
-batch, its skip features (once an image), and bringing masks into their boxes. The papers' times are of a K40m GPU: .46 s
-for DeepMask-ours, .76 s for SharpMask, all in all.
+batch, its skip features (once an image), and everything. The thesis has .46 s for DeepMask-ours and .76 s for
+SharpMask, on a K40m GPU.
 """
 
 import os

@@ -96,7 +96,7 @@ class RefinementModule(keras.layers.Layer):
         """Cells of context that a window of `share`'s maps needs on each side."""
         return 1 if self.form == "plain" and self.join_skip is not None else 0
 
-    def build(self, input_shape, skip_shape=None):
+    def build(self, inputs_shape, skip_shape=None):
         # Of the trunk's features nothing is known here: `build_horizontal` does the rest.
         for layer, channels in (
             (self.vertical1, self.channels),

@@ -1,4 +1,8 @@
-"""Resampling of images and maps by two matrix products: any window, any scale, exact at half pixels."""
+"""Resampling of images and maps by two matrix products: any window, any scale, exact at half pixels.
+
+By `einsum`, never by a `matmul` that broadcasts one matrix over a batch: TensorFlow 2.21's oneDNN kernel confuses such
+products of different shapes with each other, and writes beyond its memory.
+"""
 
 import tensorflow as tf
 
@@ -71,11 +75,8 @@ def resample(images, starts, step, size, fill):
     height, width = _sides(images)
     rows = resampling_matrix(starts[0], step, size[0], height)
     columns = resampling_matrix(starts[1], step, size[1], width)
-    shape, channels = tf.shape(images), images.shape[-1]
-    flat = tf.reshape(images, tf.concat([shape[:-2], [shape[-2] * channels]], axis=0))
-    tall = tf.matmul(rows, flat)  # (..., height, W * C)
-    tall = tf.reshape(tall, tf.concat([shape[:-3], [size[0]], shape[-2:]], axis=0))
-    window = tf.matmul(columns, tall)  # (..., height, width, C), the rows of the window being a batch
+    tall = tf.einsum("oh,...hwc->...owc", rows, images)
+    window = tf.einsum("pw,...owc->...opc", columns, tall)
     return window + fill
 
 
@@ -93,7 +94,7 @@ def resize_masks(masks, size):
     if cells == size:
         return masks
     matrix = tf.cast(resampling_matrix(0.0, cells / size, size, cells, edge="extend"), masks.dtype)
-    return tf.matmul(tf.matmul(matrix, masks), matrix, transpose_b=True)
+    return tf.einsum("oi,...ij,pj->...op", matrix, masks, matrix)
 
 
 def _sides(images):
