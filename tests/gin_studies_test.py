@@ -1,8 +1,11 @@
 """Rows of the studies of feature pyramids, of training apart, and of testing by several views, are what they say."""
 
+import re
+
 import gin
 import pytest
 
+from panet_tf.gin_setup import parse_gin
 from panet_tf.inference.test_time_augmentation import TestTimeAugmentation
 from tests.gin_test import ROOT, build, macro, parameter, parse
 
@@ -105,3 +108,32 @@ def test_every_row_is_there():
                "panet/table6": 6, "mask_rcnn/table8": 6}
     for folder, number in counted.items():
         assert len(list((ROOT / "gin" / "papers" / folder).glob("*.gin"))) == number, folder
+
+
+PAGE = (ROOT / "docs" / "two_stage.md").read_text()
+
+
+@pytest.mark.parametrize("example", re.findall(r"^```gin\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+def test_examples_of_the_page(example, tmp_path):
+    (tmp_path / "mine.gin").write_text(example)
+    parse_gin([tmp_path / "mine.gin"], ["resnet.weights = None", "resnet.depth = 18"])
+    model = build()
+    for part in re.findall(r"(?<==).*@(SAFPN|BottomUp|HardRoISampler)\b", example):
+        assert part in [type(one).__name__ for one in (*model.necks, model.roi_sampler)]
+    assert (model.rpn_head is None) == ("fast_rcnn" in example)
+    assert (model.panoptic_merger is not None) == ("oanet" in example)
+    if "@panet" in example or "panet_r50" in example:
+        assert "AdaptivePooling" in (type(model.box_pooling).__name__, type(model.mask_pooling).__name__)
+
+
+def test_files_of_the_page_exist():
+    names = re.findall(r"`((?:runs|models|schedules)/\w+\.gin)`", PAGE) + re.findall(r"--gin_file (\S+)", PAGE)
+    names += re.findall(r"`((?:lin_thesis|mask_rcnn|panet|sa_fpn_ej_head)/\w+)`", PAGE)
+    places = (ROOT / "gin", ROOT / "gin" / "papers")
+    assert names and [name for name in names if not any((place / name).exists() for place in places)] == []
+
+
+def test_distillation_looks_as_published():
+    parse("runs/distillation.gin")
+    assert parameter("panet_tf.Predictor.augmentation").scales == tuple(range(400, 1300, 100))
+    assert parameter("panet_tf.distill.score_threshold") is None

@@ -9,7 +9,7 @@ from panet_tf.ops import boxes as box_ops
 
 
 class DetectorStages:
-    """Proposals, boxes before suppression, masks and keypoints of a model, each a function that is traced once a canvas.
+    """Proposals, boxes before suppression, masks and keypoints of a model: functions, each traced once a canvas.
 
     Of a model that is no two-stage detector (RetinaNet, a function) the boxes are its detections.
 

@@ -12,7 +12,7 @@ FIRST = ("backbone", "necks", "rpn_head", "anchor_generator", "anchor_sampler")
 def proposer(*, categories, assemble=faster_rcnn, count=1000):
     """A region proposal network alone: what a two-stage detector has up to its proposals (the thesis, section 4.4.1).
 
-    Its detections are its proposals, all of class 1; `panet_tf.evaluation.ProposalRecall` judges them and
+    Its detections are its proposals, all of class 1; `ProposalRecall` judges them and
     `ProposalWriter` writes them down for `fast_rcnn`.
 
     Args:

@@ -32,7 +32,7 @@ def evaluate(
         merging: dict of settings of the model's `PanopticMerger` that differ in this evaluation, such as
             `{"order": "detection", "overlap_threshold": 1.0}`: one trained model, several ways to lay down its
             instances. The model keeps its own. Defaults to `None`.
-        augmentation: `panet_tf.inference.TestTimeAugmentation`: several sizes, mirrors, voting, ensembles; the source's
+        augmentation: `panet_tf.TestTimeAugmentation`: several sizes, mirrors, voting, ensembles; the source's
             images then go through one by one, at its sizes. Defaults to `None`: one look at each image.
         max_images: int or `None`, how many images to look at, for a quick check; the metrics are then of those images.
         verbose: `"auto"` prints progress (a bar in a terminal, else a line now and then), `False` nothing.
