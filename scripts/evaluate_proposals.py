@@ -4,7 +4,7 @@ Examples:
   python scripts/evaluate_proposals.py --annotations coco/annotations/instances_val2017.json \\
     --proposals rpn=coco/proposals/val2017.json --proposals selective_search=ss.json --output runs/recall
 
-Files are COCO results with boxes, run-length coded masks, or both (docs/mask_proposals.md says how models write them).
+Files are COCO results with boxes, run-length coded masks, or both (docs/proposals.md says how models write them).
 Numbers are printed; into the output folder go recall.json and a picture a metric: bbox.png, segm.png.
 """
 

@@ -1,14 +1,10 @@
 """The gin files of mask proposals and of Fast R-CNN with VGG: rows of Lin's thesis are what they say."""
 
-import json
-
 import gin
-import numpy as np
 import pytest
 
-from panet_tf.gin_setup import parse_gin
 from panet_tf.layers.roi_pooling import FPNLevelPooling
-from tests.gin_test import ROOT, SMALL, build, parameter, parse
+from tests.gin_test import NO_VGG, ROOT, build, parameter, parse
 
 FOLDER = ROOT / "gin" / "papers" / "lin_thesis"
 FRESH = ("resnet.weights = None", "resnet.depth = 18")
@@ -44,7 +40,7 @@ def test_mask_proposals(row, windows, mask, steps):
 
 @pytest.mark.parametrize("row", ["sharp_mask_vgg16", "selective_search_vgg16", "rpn_vgg16"])
 def test_fast_rcnn_with_vgg(row):
-    model = built(f"table3_4/{row}", "vgg.weights = None", "vgg_box_head.weights = None")
+    model = built(f"table3_4/{row}", *NO_VGG)
     assert isinstance(model.box_pooling, FPNLevelPooling) and model.box_pooling.operator == "pool"
     assert (model.box_head.units, model.box_head.dropout, model.roi_sampler.background_iou) == (4096, 0.5, 0.1)
     frozen = {layer.name for layer in model.backbone.layers if layer.weights and not layer.trainable_weights}
@@ -57,25 +53,3 @@ def test_fast_rcnn_with_vgg(row):
 def test_every_row_is_there():
     counts = {"table3_4": 3, "table4_6": 5}
     assert {name: len(list((FOLDER / name).glob("*.gin"))) for name in counts} == counts
-
-
-WITH_PROPOSALS = sorted(
-    str(path.relative_to(ROOT / "gin"))
-    for folder in (ROOT / "gin" / "models", FOLDER / "table3_4")
-    for path in folder.glob("fast_rcnn*.gin" if folder.name == "models" else "*.gin")
-)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("file", WITH_PROPOSALS)
-def test_a_step_of_each_is_trained_on_proposals(file, tmp_path):
-    entries = [{"image_id": i, "bbox": [4, 6, 30, 20], "score": 1.0} for i in range(2000)]
-    (tmp_path / "p.json").write_text(json.dumps(entries))
-    others = ("runs/train.gin", "schedules/cosine.gin") if file.startswith("models/") else ()
-    own = [f'tiny/DetectionData.proposals = "{tmp_path / "p.json"}"', "tiny/DetectionData.max_proposals = 20"]
-    if "vgg" in file:
-        own += ["vgg.weights = None", "vgg_box_head.weights = None", "vgg_box_head.units = 64"]
-    parse_gin([*others, file], [*SMALL, *own])
-    model = gin.get_configurable("panet_tf.train")(model_dir=tmp_path, verbose=False)
-    assert int(model.optimizer.iterations) == 1
-    assert all(np.isfinite(weight.numpy()).all() for weight in model.weights)

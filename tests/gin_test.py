@@ -95,7 +95,7 @@ def test_parses_and_says_what_it_is(file):
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("models/")] + ["quickstart.gin"])
 def test_models_are_built(file):
-    parse(file, "resnet.weights = None", "mobilenet_v2.weights = None")
+    parse(file, "resnet.weights = None", "mobilenet_v2.weights = None", *NO_VGG)
     model = build()
     assert model.categories == CATEGORIES
     depth = re.search(r"_r(\d+)", file)
@@ -271,11 +271,14 @@ def test_shipped_files_bind_nothing_in_vain(file, caplog):
     assert not caplog.text
 
 
+NO_VGG = ("vgg.weights = None", "vgg_box_head.weights = None")
 SMALL = (  # shrinks any of the files to seconds on a CPU; structure and names stay
     "resnet.weights = None",
     "resnet.depth = 18",
     "resnet.groups = 1",  # basic blocks have no others
     "resnet.width_per_group = 64",
+    *NO_VGG,
+    "vgg_box_head.units = 64",
     "AnchorSampler.count = 32",
     "ProposalSelector.pre_nms_top_k = 50",
     "ProposalSelector.post_nms_top_k = 20",
@@ -299,7 +302,8 @@ SMALL = (  # shrinks any of the files to seconds on a CPU; structure and names s
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith(("models/", "papers/", "quick"))])
 def test_a_step_of_each_is_trained(file, tmp_path):
     others = ("runs/train.gin", "schedules/cosine.gin") if file.startswith("models/") else ()
-    parse_gin([*others, file], SMALL)
+    (tmp_path / "p.json").write_text('[{"image_id": 0, "bbox": [4, 6, 30, 20], "score": 1}]')  # for Fast R-CNN
+    parse_gin([*others, file], [*SMALL, f'tiny/DetectionData.proposals = "{tmp_path / "p.json"}"'])
     model = gin.get_configurable("panet_tf.train")(model_dir=tmp_path, verbose=False)
     assert int(model.optimizer.iterations) == 1
     assert all(np.isfinite(weight.numpy()).all() for weight in model.weights)

@@ -1,10 +1,12 @@
 import json
+import types
 
 import numpy as np
 import pytest
 
 from panet_tf.evaluation.proposal_recall import ProposalRecall
 from panet_tf.evaluation.proposal_writer import ProposalWriter
+from panet_tf.training.evaluate import default_evaluators
 from panet_tf.training.proposal_files import evaluate_proposals
 from tests.evaluation.proposal_recall_test import SIZE, proposals, scene
 
@@ -33,6 +35,20 @@ def test_a_file_in_any_order_has_the_recall_of_what_was_written(tmp_path):
     (tmp_path / "masks.json").write_text(json.dumps(only_masks))
     with pytest.raises(ValueError, match=r"as large as their images, received \(9, 9\)"):
         evaluate_proposals(tmp_path / "masks.json", truth)
+
+
+def test_models_that_propose_are_judged_by_recall_unless_told_otherwise():
+    truth = scene(0)
+    data = types.SimpleNamespace(categories=truth["categories"])
+    data.source = types.SimpleNamespace(coco_ground_truth=lambda: truth)
+    for kind, expected in (
+        ({"boxes_are_frames": True, "whole_pixels": True}, [(ProposalRecall, True, True)]),
+        ({"box_head": None}, [(ProposalRecall, False, False)]),
+        ({"box_head": object()}, []),
+    ):
+        found = default_evaluators({"boxes": 0, "masks": 0}, types.SimpleNamespace(**kind), data)
+        judged = [(type(e), e.tight_boxes, e.whole_pixels) for e in found if isinstance(e, ProposalRecall)]
+        assert judged == expected and len(found) == 1
 
 
 def test_an_empty_file_reaches_nothing(tmp_path):

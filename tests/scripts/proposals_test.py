@@ -1,0 +1,89 @@
+"""The commands of data sets and of proposals."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from panet_tf.evaluation.proposal_writer import ProposalWriter
+from tests.evaluation.proposal_recall_test import SIZE, proposals, scene
+
+
+@pytest.fixture
+def files(tmp_path):
+    truth = scene(0)
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    writer = ProposalWriter(tmp_path / "p.json")
+    writer.update(proposals(truth) | {"original_sizes": np.tile(np.float32(SIZE), (5, 1))})
+    writer.result()
+    return tmp_path
+
+
+def test_statistics_shapes_and_recall(run_script, files, capsys):
+    truth = files / "truth.json"
+    run_script("dataset_statistics", "--annotations", f"one={truth}", "--annotations", truth, "--output", files / "s")
+    assert "| categories per image |" in capsys.readouterr().out
+    assert set(json.loads((files / "s" / "statistics.json").read_text())) == {"one", "truth"}
+    assert np.asarray(Image.open(files / "s" / "statistics.png")).shape[1] > 1000
+
+    run_script("shape_masks", "--train", truth, "--annotations", truth, "--output", files / "m")
+    assert "| mean shapes |" in capsys.readouterr().out and (files / "m" / "shapes.npz").exists()
+    judged = json.loads((files / "m" / "shape_masks.json").read_text())
+    assert judged["shape"]["AP"] > judged["box"]["AP"] and (files / "m" / "results.json").exists()
+
+    flags = ("--annotations", truth, "--proposals", f"mine={files / 'p.json'}", "--counts", "5,40")
+    run_script("evaluate_proposals", *flags, "--output", files / "r")
+    assert "segm/AR40" in capsys.readouterr().out
+    found = json.loads((files / "r" / "recall.json").read_text())["mine"]
+    assert 0.1 < found["proposals/bbox/AR5"] < found["proposals/bbox/AR40"] < 1
+    assert {path.name for path in (files / "r").glob("*.png")} == {"bbox.png", "segm.png"}
+
+
+TINY = """
+include "runs/train.gin"
+include "data/occluded_shapes.gin"
+include "schedules/cosine.gin"
+include "{model}.gin"
+
+{own}
+OccludedShapesSource.image_size = (64, 64)
+train/OccludedShapesSource.num_examples = 8
+eval/OccludedShapesSource.num_examples = 8
+DetectionData.short_side = 64
+DetectionData.long_side = 64
+DetectionData.canvases = ((64, 64),)
+BATCH_SIZE = 2
+STEPS = 2
+train.steps_per_epoch = 2
+train.prediction_images = 0
+WarmupCosineDecay.warmup_steps = 0
+"""
+RESNET = 'resnet.depth = 18\nresnet.weights = None\n'
+
+
+@pytest.mark.slow
+def test_from_mask_proposals_to_fast_rcnn(run_script, tmp_path, capsys):
+    """Mask proposals are trained, written, classified, and their number is varied."""
+    (tmp_path / "masks.gin").write_text(TINY.format(
+        model="models/fpn_mask_proposals_mobilenet_v2",
+        own='train.evaluators = (@ProposalRecall,)\ntrain.monitor = "val_proposals/segm/AR1000"\n',
+    ))  # fmt: skip
+    run_script("train", "--gin_file", tmp_path / "masks.gin", "--model_dir", tmp_path / "masks")
+    writing = ("--gin_file", tmp_path / "masks.gin", "--gin_file", "runs/write_proposals.gin")
+    path = tmp_path / "p.json"
+    binding = ("--gin_bindings", f'PROPOSALS = "{path}"')
+    run_script("evaluate", "--model", tmp_path / "masks", *writing, *binding)
+    assert "proposals/bbox/AR1000" in capsys.readouterr().out
+    assert len(json.loads(path.read_text())) > 1000
+
+    own = RESNET + f'DetectionData.proposals = "{path}"\nDetectionData.max_proposals = 50\nRoISampler.count = 16\n'
+    (tmp_path / "boxes.gin").write_text(TINY.format(model="models/fast_rcnn_r50_fpn", own=own))
+    run_script("train", "--gin_file", tmp_path / "boxes.gin", "--model_dir", tmp_path / "boxes")
+    files = ("--gin_file", tmp_path / "boxes.gin", "--gin_file", "runs/evaluate.gin")
+    flags = ("--model", tmp_path / "boxes", "--proposals", f"fpn={path}", "--counts", "5,20")
+    flags += ("--output", tmp_path / "c")
+    run_script("compare_proposals", *files, *flags)
+    found = json.loads((tmp_path / "c" / "comparison.json").read_text())
+    assert set(found["fpn"]) == {"5", "20"} and all(0 <= row["bbox/AP"] <= 1 for row in found["fpn"].values())
+    assert (tmp_path / "c" / "comparison.png").exists()
