@@ -10,6 +10,7 @@ import numpy as np
 from panet_tf.evaluation.coco_evaluator import CocoEvaluator
 from panet_tf.evaluation.panoptic_evaluator import PanopticEvaluator
 from panet_tf.evaluation.panoptic_submission import PanopticSubmission
+from panet_tf.evaluation.proposal_recall import ProposalRecall
 from panet_tf.training.merging import merging_with
 
 
@@ -26,7 +27,8 @@ def evaluate(
         evaluators: tuple of evaluators (`update`, `result`, `reset`), or of what makes them: classes with
             `made_for(model, data)`, or functions of `ground_truth` and `max_detections`. `None` (default) is
             `CocoEvaluator` for boxes and, where the model predicts them, masks; and `PanopticEvaluator` where the model
-            predicts panoptic maps and the source has `panoptic_ground_truth()`.
+            predicts panoptic maps and the source has `panoptic_ground_truth()`. Models that propose only, whose
+            detections are all of one class, have `ProposalRecall` in place of the first.
         submission: folder for panoptic predictions in COCO's format, PNG files and the JSON beside it, or `None`
             (default).
         merging: dict of settings of the model's `PanopticMerger` that differ in this evaluation, such as
@@ -98,7 +100,9 @@ def predictions(model, dataset):
 def default_evaluators(outputs, model, data):
     """`CocoEvaluator` and `PanopticEvaluator` for what a model's predictions and the source's ground truth hold."""
     evaluators = []
-    if "boxes" in outputs:
+    if proposes(model):
+        evaluators.append(ProposalRecall.made_for(model, data))
+    elif "boxes" in outputs:
         metrics = ("bbox", "segm") if {"masks", "segmentations"} & set(outputs) else ("bbox",)
         if "keypoints" in outputs and any(category.get("keypoints") for category in data.categories):
             metrics += ("keypoints",)
@@ -106,6 +110,11 @@ def default_evaluators(outputs, model, data):
     if "panoptic" in outputs and hasattr(data.source, "panoptic_ground_truth"):
         evaluators.append(PanopticEvaluator.made_for(model, data))
     return evaluators
+
+
+def proposes(model):
+    """Whether a model's detections are proposals, all of one class, whose categories mean nothing."""
+    return getattr(model, "boxes_are_frames", False) or getattr(model, "box_head", True) is None
 
 
 def make_evaluator(evaluator, model, data):
