@@ -10,7 +10,8 @@ import keras
 
 from panet_tf.training.atomic_write import remove_partial_files, write_atomically
 
-MONITORS = ("val_segm/AP", "val_bbox/AP")  # tried in this order when none is named
+# Tried in this order when none is named.
+MONITORS = ("val_segm/AP", "val_bbox/AP", "val_proposals/segm/AR1000", "val_proposals/bbox/AR1000")
 
 
 @gin.register(module="panet_tf")
@@ -30,7 +31,7 @@ class Checkpointing(keras.callbacks.Callback):
         folder: path of the checkpoints.
         keep: int, how many of the last checkpoints stay. Defaults to 3.
         monitor: key of the logs whose highest value marks the best; `None` (default) takes mask AP, or box AP where
-            there are no masks. Nothing is the best while the key is missing.
+            there are no masks, or likewise recall at 1000 proposals. Nothing is the best while the key is missing.
 
     Raises:
         ValueError: when `keep` is below 1.
