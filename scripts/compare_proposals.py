@@ -1,6 +1,6 @@
 """Evaluates one Fast R-CNN with several numbers of proposals: Figure 3.5(c) of Lin's thesis.
 
-Example:
+Examples:
   python scripts/compare_proposals.py --model runs/table3_4_sharp_mask_vgg16 --output runs/figure3_5c \\
     --gin_file runs/evaluate.gin --gin_file data/coco_proposals.gin \\
     --proposals sharp_mask=coco/proposals/sharp_mask_val2017.json --proposals rpn=coco/proposals/val2017.json
