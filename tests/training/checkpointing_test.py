@@ -60,11 +60,12 @@ def test_keeps_the_last_and_the_best(tmp_path):
     assert again.best == pytest.approx(0.3)  # a resumed run does not call a worse epoch the best
 
 
-def test_box_ap_is_the_monitor_where_there_are_no_masks(tmp_path):
+@pytest.mark.parametrize("others", [{}, {"val_segm/AP": 0.9, "val_pq": 0.4}])
+def test_box_ap_is_the_monitor_without_masks_and_panoptic_quality_before_both(tmp_path, others):
     model = compiled()
     model.optimizer.build(model.trainable_variables)
     checkpointing = Checkpointing(tmp_path)
-    finish_epoch(checkpointing, model, 0, **{"val_bbox/AP": 0.4})
+    finish_epoch(checkpointing, model, 0, **({"val_bbox/AP": 0.7 if others else 0.4} | others))
     assert checkpointing.best == 0.4
 
 
