@@ -23,8 +23,8 @@ def vgg(depth=16, *, norm=None, padding="zeros", outputs=("C1", "C2", "C3", "C4"
 
     A level is the last convolution before a pooling, named by its stride: `"C4"`, at stride 16, is conv5, what Fast
     R-CNN pools regions from and where DeepMask's trunk ends; `"C5"` is what the fifth pooling leaves. Layers are called
-    as in torchvision, with "_" for ".": `features_0`. Weights expect images in RGB, minus (123.675, 116.28, 103.53), over
-    (58.395, 57.12, 57.375).
+    as in torchvision, with "_" for ".": `features_0`. Weights expect images in RGB, minus (123.675, 116.28, 103.53),
+    over (58.395, 57.12, 57.375).
 
     Args:
         depth: 11, 13, 16 or 19 (`"A"`, `"B"`, `"D"`, `"E"`), layers with weights, three of them fully-connected ones

@@ -108,9 +108,9 @@ class CocoEvaluator:
         Args:
             predictions: dict of arrays, as `predict` gives them: `image_ids` (B,), negative for padding, which is left
                 out; `boxes` (B, D, 4), yxyx in original pixels; `scores` (B, D); `classes` (B, D), 0 for padding;
-                `masks` (B, D, m, m), or run-length codes `segmentations` (B, D), where `"segm"` is asked for; `keypoints` (B, D, J, 3) where `"keypoints"` is, with
-                `keypoint_logits`, `keypoint_rois`, `scales` and `offsets` for their exact reading; `original_sizes`
-                (B, 2) where the ground truth has no sizes.
+                `masks` (B, D, m, m), or run-length codes `segmentations` (B, D), where `"segm"` is asked for;
+                `keypoints` (B, D, J, 3) where `"keypoints"` is, with `keypoint_logits`, `keypoint_rois`, `scales` and
+                `offsets` for their exact reading; `original_sizes` (B, 2) where the ground truth has no sizes.
 
         Raises:
             ValueError: an array is missing, an image is not in the ground truth or has come before, or a class has no
