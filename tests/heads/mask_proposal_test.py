@@ -45,7 +45,8 @@ def slow_head(head, window):
     """One window's mask and score, float64, from the weights."""
 
     def linear(layer, value):
-        return np.tensordot(value, np.asarray(layer.kernel, "float64").reshape(*value.shape, -1), value.ndim) + layer.bias
+        kernel = np.asarray(layer.kernel, "float64").reshape(*value.shape, -1)
+        return np.tensordot(value, kernel, value.ndim) + layer.bias
 
     def reduced(layer):
         if layer is None:

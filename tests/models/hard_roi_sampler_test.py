@@ -98,7 +98,8 @@ def test_the_first_look_leaves_statistics_alone():
         np.testing.assert_array_equal(value, old)
 
 
-def test_trains_compiled_with_masks_a_cascade_and_survives_its_configuration():
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_trains_with_masks_a_cascade_and_survives_its_configuration(jit_compile):
     model = tiny(HardRoISampler(count=6), build=mask_rcnn)
     stage = CascadeStage(box_head=model.box_head.__class__.from_config(model.box_head.get_config() | {"name": "two"}),
                          roi_sampler=HardRoISampler(count=4, append_boxes=False, box_weights=(10, 10, 5, 5)))
@@ -106,7 +107,7 @@ def test_trains_compiled_with_masks_a_cascade_and_survives_its_configuration():
     model = model.__class__.from_config(config)
     assert model.roi_sampler.get_config() == HardRoISampler(count=6, name=model.roi_sampler.name).get_config()
     assert model.roi_sampler.num_positive == 6
-    model.compile(optimizer="sgd", jit_compile=True)
+    model.compile(optimizer="sgd", jit_compile=jit_compile, run_eagerly=not jit_compile)
     losses = model.train_on_batch(batch_of_boxes(empty=(0,)), return_dict=True)
     assert np.isfinite(list(losses.values())).all() and losses["class_loss_2"] > 0
 

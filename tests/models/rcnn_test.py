@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from panet_tf.heads.box import BoxHead
+from panet_tf.heads.mask import MaskHead
 from panet_tf.heads.rpn import RPNHead
 from panet_tf.models.detection_selector import DetectionSelector
 from panet_tf.models.detector_inputs import complete_inputs
@@ -24,10 +25,13 @@ def dataset(**kwargs):
     return tf.data.Dataset.from_tensors(batch_of_boxes(**kwargs)).repeat()
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_fit_names_every_loss_and_lowers_the_total(jit_compile):
+@pytest.mark.parametrize(
+    "build, jit_compile", [(panet, False), (mask_rcnn, True), pytest.param(panet, True, marks=pytest.mark.slow)]
+)
+def test_fit_names_every_loss_and_lowers_the_total(build, jit_compile):
     keras.utils.set_random_seed(0)
-    model = tiny_panet(norm="group")
+    head = MaskHead(num_classes=2, num_convs=1, filters=8)
+    model = tiny_panet(norm="group", build=build, **({} if build is panet else {"mask_head": head}))
     model.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=jit_compile)
     history = model.fit(dataset(), steps_per_epoch=8, epochs=3, verbose=0).history
     assert set(history) == LOSSES | {"loss"}
@@ -58,7 +62,7 @@ def test_one_trace_serves_several_canvases_and_gives_what_each_alone_gives(jit_c
 
 def test_evaluate_gives_the_losses_of_the_same_sums():
     model = tiny_panet()
-    model.compile()
+    model.compile(run_eagerly=True)
     batch = batch_of_boxes()
     logs = model.evaluate(tf.data.Dataset.from_tensors(batch), verbose=0, return_dict=True)
     losses = model(batch, training=False)["losses"]
@@ -84,9 +88,11 @@ def test_predictions_lie_in_the_original_image_and_are_sorted():
 def test_a_saved_model_predicts_the_same(build, tmp_path):
     model = tiny_panet(build=build)
     batch = {key: value for key, value in batch_of_boxes().items() if key.startswith(("image", "scale", "o"))}
+    model.run_eagerly = True
     expected = model.predict(batch, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded.run_eagerly = True
     assert isinstance(loaded, RCNN) and loaded.categories == CATEGORIES
     for key, value in loaded.predict(batch, verbose=0).items():
         np.testing.assert_array_equal(value, expected[key])
@@ -99,6 +105,7 @@ import keras
 import panet_tf
 model = keras.saving.load_model(sys.argv[1])
 assert type(model.optimizer).__name__ == "SGD" and model.compiled
+model.run_eagerly = True
 np.savez(sys.argv[3], **model.predict(dict(np.load(sys.argv[2])), verbose=0))
 """
 
@@ -107,6 +114,7 @@ def test_a_saved_model_predicts_the_same_in_a_new_process(tmp_path):
     model = tiny_panet(norm="group")
     model.compile(optimizer=SGD(WarmupStepDecay(boundaries=(5,), warmup_steps=2)))
     model.optimizer.build(model.trainable_variables)
+    model.run_eagerly = True
     batch = batch_of_boxes()
     expected = model.predict(batch, verbose=0)
     model.save(tmp_path / "model.keras")
@@ -123,7 +131,7 @@ def test_a_saved_model_predicts_the_same_in_a_new_process(tmp_path):
 @pytest.mark.parametrize("empty", [(0,), (0, 1)])
 def test_images_without_objects_train_without_nan(empty):
     model = tiny_panet(norm="batch")
-    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    model.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=True)
     logs = model.train_on_batch(batch_of_boxes(empty=empty), return_dict=True)
     assert all(np.isfinite(value) for value in logs.values())
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
@@ -155,7 +163,7 @@ def test_bfloat16_keeps_boxes_in_float32():
         model = tiny_panet()
         batch = batch_of_boxes()
         batch["boxes"][0, 0] = [3.3, 5.7, 33.3, 35.7]  # not representable in bfloat16
-        model.compile(optimizer=keras.optimizers.SGD(0.01))
+        model.compile(optimizer=keras.optimizers.SGD(0.01), run_eagerly=True)
         logs = model.train_on_batch(batch, return_dict=True)
         outputs = model(batch)
     finally:

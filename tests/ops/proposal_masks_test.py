@@ -30,7 +30,7 @@ def test_a_disc_is_pasted_where_it_was(threshold):
     ours = pasted(found, 0, (200, 160))
     iou = (ours & wanted).sum() / (ours | wanted).sum()
     assert iou > 0.985  # a pixel here and there on a circumference of 258 pixels around 5,281
-    for axis, grid_of in enumerate((rows, columns)):
+    for grid_of in (rows, columns):
         assert abs(grid_of[ours].mean() - grid_of[wanted].mean()) < 0.05  # no half pixel off
     tight = [12.3 + 29, -20.7 + 45.5, 12.3 + 111, -20.7 + 127.5]
     np.testing.assert_allclose(found["boxes"][0], tight, atol=0.75)  # and half a cell of 82 / 111 pixels

@@ -27,7 +27,9 @@ def slow_resample(image, starts, step, size, fill):
     return out
 
 
-@pytest.mark.parametrize("start, step", [((0.0, 0.0), 1.0), ((-3.3, 2.1), 0.6), ((-4.0, -7.5), 1.7), ((1.2, -2.0), 3.0)])
+@pytest.mark.parametrize(
+    "start, step", [((0.0, 0.0), 1.0), ((-3.3, 2.1), 0.6), ((-4.0, -7.5), 1.7), ((1.2, -2.0), 3.0)]
+)
 def test_windows_are_what_the_definition_says(start, step):
     image = np.random.default_rng(0).normal(size=(7, 9, 3)).astype("float32")
     ours = resample(image[None], start, step, (6, 5), FILL)[0]
