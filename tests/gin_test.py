@@ -301,7 +301,8 @@ SMALL = (  # shrinks any of the files to seconds on a CPU; structure and names s
 @pytest.mark.slow
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith(("models/", "papers/", "quick"))])
 def test_a_step_of_each_is_trained(file, tmp_path):
-    others = ("runs/train.gin", "schedules/cosine.gin") if file.startswith("models/") else ()
+    run = "runs/train_patches.gin" if re.search("(deep|sharp)_mask", file) else "runs/train.gin"
+    others = (run, "schedules/cosine.gin") if file.startswith("models/") else ()
     (tmp_path / "p.json").write_text('[{"image_id": 0, "bbox": [4, 6, 30, 20], "score": 1}]')  # for Fast R-CNN
     parse_gin([*others, file], [*SMALL, f'tiny/DetectionData.proposals = "{tmp_path / "p.json"}"'])
     model = gin.get_configurable("panet_tf.train")(model_dir=tmp_path, verbose=False)

@@ -1,0 +1,172 @@
+"""Patches: where they are cut, which there are, in what order, and what is left out."""
+
+import collections
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from panet_tf.data.detection_data import DetectionData
+from panet_tf.data.mask_patches import MaskPatches, patches_of
+from panet_tf.data.occluded_shapes_source import OccludedShapesSource
+from tests.listed_source import ListedSource, coin_image
+
+SMALL = {"input_size": 32, "context": 8, "mask_size": 32, "mean": (0, 0, 0), "std": (1, 1, 1), "min_area": 20.0}
+
+
+class Coins(ListedSource):
+    """`ListedSource` whose objects have ids, 10 * image + place."""
+
+    def __init__(self, coins, size=(60, 80), **kwargs):
+        drawn = [coin_image(*size, of_image) for of_image in coins]
+        super().__init__([image for image, _ in drawn], [masks for _, masks in drawn], **kwargs)
+        for number, raw in enumerate(self.raw):
+            raw["objects"]["id"] = 10 * number + np.arange(len(raw["objects"]["class"]), dtype=np.int64)
+
+    def coco_ground_truth(self):
+        images = [{"id": i, "height": 60, "width": 80} for i in range(self.num_examples)]
+        annotations = []
+        for i, raw in enumerate(self.raw):
+            objects = raw["objects"]
+            for number, (top, left, bottom, right) in zip(objects["id"].tolist(), objects["box"].tolist()):
+                place = number % 10
+                side = (right - left, bottom - top)
+                annotations.append({
+                    "id": number, "image_id": i, "category_id": int(objects["class"][place]),
+                    "iscrowd": int(objects["is_crowd"][place]), "area": 0.78 * side[0] * side[1],
+                    "bbox": [left, top, *side],
+                })  # fmt: skip
+        return {"images": images, "annotations": annotations, "categories": self.categories}
+
+
+def first(data, count=1, step=0):
+    batches = list(data.dataset(step=step).take(count).as_numpy_iterator())
+    return batches[0] if count == 1 else batches
+
+
+def test_a_patch_shows_its_object_in_the_middle_at_its_size():
+    """Without jitter: a disc of any size has 18.3 of 32 pixels (128 / 224, rounded up: 19), mask and picture agree."""
+    source = Coins([[(30.0, 40.0, 10.0)], [(20.0, 25.5, 17.0)], [(5.0, 74.0, 4.5)]])
+    for training in (False, True):
+        data = MaskPatches(source=source, batch_size=30, heads="joint", negative_share=0.0, scale_jitter=0.0,
+                           shift_jitter=0.0, training=training, **SMALL)  # fmt: skip
+        assert data.object_size == 19
+        if not training:
+            data.source, data.batch_size = source, 3
+        batch = first(data)
+        for image, mask, number in zip(batch["images"], batch["patch_masks"], batch["image_ids"]):
+            assert image.shape == (48, 48, 3) and mask.shape == (32, 32)
+            top, left, bottom, right = source.raw[number]["objects"]["box"][0]
+            side = max(bottom - top, right - left) / 19  # pixels of the image to one of the patch
+            # The definition, at every cell's centre.
+            places = (np.arange(32) + 0.5 - 16) * side
+            rows, columns = (top + bottom) / 2 + places, (left + right) / 2 + places
+            cy, cx, radius = {0: (30, 40, 10), 1: (20, 25.5, 17), 2: (5, 74, 4.5)}[int(number)]
+            inside = (rows[:, None] >= 0) & (columns >= 0) & (columns < 80)
+            wanted = (np.hypot(rows[:, None] - cy, columns - cx) < radius) & inside
+            seen = image[8:-8, 8:-8, 0] > 127.6
+            flips = (slice(None), slice(None, None, -1)) if training else (slice(None),)
+            # A coin of 9 pixels has corners of two cells each, 40 of 1,024 around it; a cell of shift would be 60.
+            assert min((mask != wanted[:, flip]).mean() for flip in flips) < 0.045
+            assert (seen != mask).mean() < 0.05  # the image's own pixels are as coarse as 0.47 of a cell
+        outside = batch["images"][batch["image_ids"] == 2]
+        if len(outside):  # close to a corner: what lies beyond is grey
+            assert (outside == 127.5).all(-1).mean() > 0.3
+
+
+def test_jitter_stays_within_its_bounds():
+    source = Coins([[(30.0, 40.0, 10.0)]])
+    data = MaskPatches(source=source, batch_size=200, heads="joint", negative_share=0.0, **SMALL)
+    masks = first(data)["patch_masks"].astype(bool)
+    sides = np.sqrt(masks.sum((1, 2)) * 4 / np.pi)
+    assert 19 * 2**-0.25 - 1 < sides.min() < 17 and 21 < sides.max() < 19 * 2**0.25 + 1
+    centres = np.stack([np.mean(np.argwhere(mask) + 0.5, axis=0) - 16 for mask in masks])
+    assert 2.5 < centres.max() < 3.7 and -3.7 < centres.min() < -2.5  # a tenth of 32 pixels
+    assert np.abs(centres.mean(axis=0)).max() < 0.5
+
+
+def test_negative_patches_keep_away_from_objects_of_their_size():
+    coins = [[(15.0, 15.0, 10.0), (45.0, 60.0, 6.0)], [(30.0, 40.0, 25.0)]]
+    source = Coins(coins)
+    data = MaskPatches(source=source, batch_size=8, heads="joint", negative_share=1.0, **SMALL)
+    rng, found = np.random.default_rng(0), 0
+    for _ in range(30):
+        noise = rng.random((5, 3)).astype("float32")
+        boxes = source.raw[0]["objects"]["box"]
+        centre, octave, free = (x.numpy() for x in data._away(tf.constant(boxes), tf.constant([60.0, 80.0]), noise))
+        wanted = None
+        for y, x, scale in noise:
+            place, size = np.array([y * 60, x * 80]), 2.0 ** (-3 + 5 * scale)
+            near = False
+            for top, left, bottom, right in boxes:
+                apart = abs(np.log2((bottom - top) / 19) - np.log2(size))
+                distance = np.hypot(*(place - ((top + bottom) / 2, (left + right) / 2))) / size
+                near |= apart <= 2.5 and distance <= 9.6  # three times a tenth of 32
+            if not near and wanted is None:
+                wanted = (place, np.log2(size))
+        assert bool(free) == (wanted is not None)
+        if wanted is not None:
+            np.testing.assert_allclose(centre, wanted[0], rtol=1e-5)
+            np.testing.assert_allclose(octave, wanted[1], atol=1e-4)
+            found += 1
+    assert found > 20
+    batch = first(data)
+    assert not batch["patch_masks"].any() and not batch["score_labels"].any() and not batch["mask_weights"].any()
+
+
+@pytest.mark.parametrize("heads", ["joint", "alternate"])
+def test_roles_and_order(heads):
+    """Who trains what; the same patches from any step on, and others with another seed."""
+    source = OccludedShapesSource(num_examples=6, image_size=(64, 64), seed=1)
+    data = MaskPatches(source=source, batch_size=8, heads=heads, seed=3, **SMALL)
+    batches = first(data, count=12)
+    kinds = collections.Counter()
+    for batch in batches:
+        masks, scores, labels = batch["mask_weights"], batch["score_weights"], batch["score_labels"]
+        if heads == "joint":
+            assert labels.tolist() == [1, 0] * 4 and scores.all() and (masks == labels).all()
+        elif masks.any():
+            kinds["mask"] += 1
+            assert masks.all() and labels.all() and not scores.any()
+        else:
+            kinds["score"] += 1
+            assert scores.all() and labels.tolist() == [1, 0] * 4
+        assert (batch["patch_masks"].any((1, 2)) == (labels > 0)).all()
+        assert np.isfinite(batch["images"]).all()
+    assert heads == "joint" or min(kinds["mask"], kinds["score"]) >= 2
+    for key, value in first(data, step=7).items():
+        np.testing.assert_array_equal(value, batches[7][key])
+    other = first(MaskPatches(source=source, batch_size=8, heads=heads, seed=4, **SMALL))
+    assert not np.array_equal(other["images"], batches[0]["images"])
+    shown = DetectionData(source=source, batch_size=8, canvases=((64, 64),), training=True, mean=(0, 0, 0),
+                          std=(1, 1, 1), seed=3)  # fmt: skip
+    settings = {key: value for key, value in SMALL.items() if key not in ("mean", "std")}
+    for key, value in first(patches_of(shown, heads=heads, **settings)).items():
+        np.testing.assert_array_equal(value, batches[0][key])
+
+
+def test_categories_are_drawn_alike_and_what_cannot_be_used_is_counted():
+    coins = [[(20.0, 20.0, 8.0), (40.0, 60.0, 9.0), (10.0, 60.0, 8.0)]] * 3 + [[(30.0, 40.0, 10.0), (5, 5, 2.0)]] + [[]]
+    source = Coins(
+        coins, classes=[[1, 1, 1]] * 3 + [[2, 1], []], crowds=[[False, False, True]] * 3 + [[False] * 2, []],
+        ids=[0, 1, 2, 3, -1],
+    )  # fmt: skip
+    data = MaskPatches(source=source, batch_size=200, heads="joint", negative_share=0.0, **SMALL)
+    assert data.objects.rejected == {"crowd": 3, "small": 1, "thin": 0, "incomplete": 0} and data.num_examples == 7
+    ids = first(data)["image_ids"]
+    assert 70 < (ids == 3).sum() < 130  # one of two categories, though one of seven objects
+    # The last image cannot be read: patches of it have no weight, and are counted.
+    data = MaskPatches(source=source, batch_size=40, heads="joint", negative_share=1.0, **SMALL)
+    batch = first(data)
+    unread = batch["image_ids"] == -1
+    assert unread.any() and not batch["score_weights"][unread].any() and data.unusable_patches >= unread.sum()
+    assert (batch["images"][unread] == 127.5).all()
+    for arguments, message in (
+        ({"heads": "both"}, "heads must"),
+        ({"score_share": 1.5}, "score_share must"),
+        ({"batch_size": 0}, "batch_size must"),
+        ({"min_side": 100.0}, "at least one usable object"),
+        ({"source": ListedSource([np.zeros((9, 9, 3), "uint8")], [[]], random_access=False)}, "random places"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            MaskPatches(**{"source": source, "batch_size": 2, **SMALL, **arguments})

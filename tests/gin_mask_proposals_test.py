@@ -1,0 +1,55 @@
+"""DeepMask's and SharpMask's rows of the thesis's tables are what they say."""
+
+import pytest
+
+from tests.gin_test import NO_VGG, ROOT, build, parameter, parse
+
+SMALL = ("resnet.weights = None", "resnet.depth = 18", *NO_VGG)
+
+
+def built(row):
+    parse(f"papers/lin_thesis/{row}.gin", *SMALL)
+    assert parameter("panet_tf.patches_of.input_size") == (model := build()).input_size
+    assert parameter("panet_tf.patches_of.context") == model.context
+    return model
+
+
+@pytest.mark.parametrize(
+    "row, trunk, window, cells, channels, variant",
+    [  # Table 3.1: W, S = W / 2^P, F; Table 3.2: heads
+        ("table3_1/deep_mask", "vgg11", 224, 14, 512, "original"),
+        ("table3_1/w160_p4_d8_vgg", "vgg11", 160, 10, 512, "c"),
+        ("table3_1/w160_p4_d39", "resnet18", 160, 10, 512, "c"),
+        ("table3_1/w160_p4_d39_f128", "resnet18", 160, 10, 128, "c"),
+        ("table3_1/w112_p4_d39", "resnet18", 112, 7, 512, "c"),
+        ("table3_1/w112_p3_d21", "resnet18", 112, 14, 512, "c"),
+        ("table3_1/w112_p3_d21_f128", "resnet18", 112, 14, 128, "c"),
+        ("table3_2/head_a", "resnet18", 160, 10, 128, "a"),
+        ("table3_2/head_b", "resnet18", 160, 10, 128, "b"),
+    ],
+)
+def test_trunks_and_heads(row, trunk, window, cells, channels, variant):
+    model = built(row)
+    head = model.mask_head
+    assert (model.backbone.name, model.input_size, model.grid.size) == (trunk, window, cells)
+    assert (head.kernel_size, head.channels, head.variant) == (cells, channels, variant)
+    assert len(model.scales) == 7
+
+
+@pytest.mark.parametrize("row, zoom", [("sharp_mask", 0), ("sharp_mask_zoom", 1), ("sharp_mask_zoom2", 2)])
+def test_refinement_and_zoom(row, zoom):
+    model = built(f"table3_3/{row}")
+    assert len(model.scales) == 7 + zoom and model.scales[-1] == pytest.approx(2 ** (0.5 + 0.5 * zoom))
+    assert model.frozen_forward and model.refinement.capacities == (32, 16, 8, 4, 2)
+    assert parameter("panet_tf.patches_of.mask_size") == 160 and parameter("panet_tf.patches_of.score_share") == 0.0
+    optimizer = parameter("panet_tf.train.optimizer")()
+    assert optimizer.momentum == 0 and not optimizer.weight_decay and not optimizer.decay
+
+
+def test_the_schedule_and_the_number_of_rows():
+    parse("papers/lin_thesis/table3_3/deep_mask_ours.gin", *SMALL)
+    optimizer = parameter("panet_tf.train.optimizer")()
+    rates = [float(optimizer._learning_rate(step)) for step in (0, 200_001, 480_001)]
+    assert rates == pytest.approx([0.032, 0.016, 0.0032]) and optimizer.momentum == 0.9
+    folder = ROOT / "gin" / "papers" / "lin_thesis"
+    assert [len(list((folder / f"table3_{n}").glob("*.gin"))) for n in (1, 2, 3)] == [8, 4, 6]

@@ -1,0 +1,30 @@
+"""scripts/compare_mask_proposals.py, on runs of two steps."""
+
+import json
+
+import pytest
+
+TINY = """
+include "runs/compare_mask_proposals.gin"
+
+train/OccludedShapesSource.num_examples = 6
+eval/OccludedShapesSource.num_examples = 3
+BATCH_SIZE = 2
+STEPS = 2
+WarmupCosineDecay.warmup_steps = 0
+"""
+
+
+@pytest.mark.slow
+def test_deep_mask_and_sharp_mask_are_compared(run_script, tmp_path, capsys):
+    (tmp_path / "tiny.gin").write_text(TINY)
+    flags = ("--gin_file", tmp_path / "tiny.gin", "--output", tmp_path / "runs", "--seeds", "5")
+    run_script("compare_mask_proposals", *flags)
+    found = json.loads((tmp_path / "runs" / "comparison.json").read_text())
+    assert found["seeds"] == [5] and list(found["runs"]) == ["DeepMask", "SharpMask"]
+    assert all(0 <= values["val_proposals/segm/AR100"][0] <= 1 for values in found["runs"].values())
+    assert "| SharpMask | 1 |" in capsys.readouterr().out
+    run = json.loads((tmp_path / "runs" / "SharpMask" / "seed_5" / "run.json").read_text())
+    assert run["model"]["frozen_forward"]
+    run_script("compare_mask_proposals", *flags)
+    assert "is finished" in capsys.readouterr().out
