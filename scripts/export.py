@@ -8,7 +8,7 @@ Examples:
 """
 
 import gin
-from absl import app, flags
+from absl import app, flags, logging
 
 from panet_tf.gin_setup import parse_gin
 from panet_tf.inference.load_model import load_model
@@ -22,6 +22,7 @@ FLAGS = flags.FLAGS
 
 
 def main(_):
+    logging.set_verbosity(logging.WARNING)  # of several canvases Keras logs hundreds of names
     parse_gin(FLAGS.gin_file, FLAGS.gin_bindings)
     model = load_model(FLAGS.model)
     export = gin.get_configurable("export_saved_model")

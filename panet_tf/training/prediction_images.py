@@ -81,18 +81,19 @@ class PredictionImages(keras.callbacks.Callback):
                 if "boxes" in truth:
                     pictures.append(draw_detections(image, truth, **draw))
                 if "panoptic" in outputs:
-                    pictures.append(self._panoptic(image, outputs["panoptic"][i], outputs["segment_classes"][i]))
+                    scale = len(pictures[0]) // len(image)  # that of the others
+                    pictures.append(self._panoptic(image, outputs["panoptic"][i], outputs["segment_classes"][i], scale))
                     titles.append("panoptic prediction")
                 yield int(image_id), side_by_side(pictures, titles)
 
-    def _panoptic(self, image, labels, classes):
+    def _panoptic(self, image, labels, classes, scale):
         """The map of one image on the network's canvas, drawn."""
         categories = self.model.panoptic_categories
         segments = [
             {"id": number, "category_id": categories[k - 1]["id"]} for number, k in enumerate(classes, start=1) if k > 0
         ]
         labels = labels[: image.shape[0], : image.shape[1]]
-        return draw_panoptic(image, labels, segments, categories=categories, scale="auto")
+        return draw_panoptic(image, labels, segments, categories=categories, scale=scale)
 
 
 def to_network(boxes, inputs):
