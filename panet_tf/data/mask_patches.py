@@ -217,7 +217,7 @@ class MaskPatches:
         centre, octave, mask, usable = tf.cond(
             usable, lambda: tf.cond(positive, with_object, without), nothing
         )
-        weight = tf.cond(usable, lambda: 1.0, self._counted)
+        weight = tf.cond(usable, lambda: 1.0, lambda: self._counted(number))
         patch = tf.cond(usable, lambda: self._patch(sample["image"], centre, octave), self._blank)
         if self.flip:
             mirrored = noise[7] < 0.5
@@ -276,12 +276,13 @@ class MaskPatches:
         side = self.input_size + 2 * self.context
         return tf.fill((side, side, 3), 127.5)
 
-    def _counted(self):
-        def add():
+    def _counted(self, number):
+        def add(_):
             self.unusable_patches += 1
             return np.float32(0.0)
 
-        return tf.ensure_shape(host_call(add, [], tf.float32), ())
+        # Of its number, as a call of nothing would be made once for all patches, when the graph is optimised.
+        return tf.ensure_shape(host_call(add, [number], tf.float32), ())
 
 
 @gin.register(module="panet_tf")
