@@ -21,10 +21,22 @@ def divide_by_global_count(total, count):
         >>> divide_by_global_count(tf.constant(6.0), 3)  # on one device
         <tf.Tensor: shape=(), dtype=float32, numpy=2.0>
     """
+    return tf.cast(total, tf.float32) / tf.maximum(global_count(count), 1.0)
+
+
+def global_count(count):
+    """Sum of the replicas' counts, the same on each of them, without gradient.
+
+    Args:
+        count: number or scalar, of this replica.
+
+    Returns:
+        float32 scalar.
+    """
     count = tf.stop_gradient(tf.cast(count, tf.float32))
     if num_replicas() > 1:
         count = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, count)
-    return tf.cast(total, tf.float32) / tf.maximum(count, 1.0)
+    return count
 
 
 def num_replicas():

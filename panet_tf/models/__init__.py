@@ -37,6 +37,7 @@ from panet_tf.models.proposal_selector import ProposalSelector
 from panet_tf.models.rcnn import RCNN
 from panet_tf.models.retinanet import RetinaNet, retinanet
 from panet_tf.models.roi_sampler import RoISampler
+from panet_tf.models.running_count import RunningCount
 from panet_tf.models.sa_ej_rcnn import sa_ej_rcnn
 from panet_tf.models.separate_stages import proposer
 from panet_tf.models.sharp_mask import SharpMask, sharp_mask
@@ -64,6 +65,7 @@ __all__ = [
     "RetinaNet",
     "SharpMask",
     "RoISampler",
+    "RunningCount",
     "UnsharedRCNN",
     "cascade_rcnn",
     "deep_mask",

@@ -39,10 +39,13 @@ class RetinaNet(Detector):
         class_loss: part from logits and targets to a loss for each. Defaults to `ClassLoss()`, the focal loss.
         example_selector: part that chooses the anchors to train on, as `HardExampleSelector`, or `None` for all of
             them. Defaults to `None`.
+        running_count: part that evens out over the steps what losses are divided by, as `RunningCount`, detectron2's
+            choice; or `None`, each batch's own count. Losses that `normalizers` names keep theirs. Defaults to `None`.
         levels: names of the last neck's levels that the head looks at, or `None` for all. Defaults to `None`.
         box_beta: where the smooth L1 loss of boxes turns linear; 0 is L1. Defaults to Detectron's 1 / 9.
         normalizers: dict from `"class_loss"` and `"box_loss"` to what their sums are divided by, as `dense_losses`
             takes it. Losses left out are divided by the positives, or with an example selector by those selected.
+            Defaults to none.
         **kwargs: `loss_weights`, `seed`, `preprocessing`, `name` and `dtype` of `Detector`.
 
     Returns (of `call` and `predict`): dict of `boxes` float32 (B, D, 4), yxyx in original pixels, `scores` (B, D),
@@ -50,8 +53,9 @@ class RetinaNet(Detector):
     through.
 
     Raises:
-        ValueError: if a normalizer names no loss, or parts do not fit each other or the categories; when called, if
-            the images' sides are no multiples of 32 or classes are missing among the targets.
+        ValueError: if a normalizer names no loss, if `normalizers` leaves nothing to a running count, or if parts do
+            not fit each other or the categories; when called, if the images' sides are no multiples of 32 or classes
+            are missing among the targets.
 
     Example:
         >>> model = panet_tf.models.retinanet(categories=[{"id": 1, "name": "nucleus"}])
@@ -67,6 +71,7 @@ class RetinaNet(Detector):
         "target_assigner",
         "class_loss",
         "example_selector",
+        "running_count",
         "detection_selector",
     )
 
@@ -81,6 +86,7 @@ class RetinaNet(Detector):
         target_assigner=None,
         class_loss=None,
         example_selector=None,
+        running_count=None,
         detection_selector=None,
         levels=None,
         box_beta=1 / 9,
@@ -95,6 +101,7 @@ class RetinaNet(Detector):
         self.target_assigner = target_assigner or DenseTargetAssigner()
         self.class_loss = class_loss or ClassLoss()
         self.example_selector = example_selector
+        self.running_count = running_count
         self.detection_selector = detection_selector or DenseDetectionSelector()
         self.levels = None if levels is None else tuple(levels)
         self.box_beta = box_beta
@@ -116,11 +123,12 @@ class RetinaNet(Detector):
         unknown = sorted(set(self.normalizers) - set(LOSSES))
         if unknown:
             raise ValueError(f"normalizers must name losses of the model {LOSSES}, received {unknown}.")
+        if self.running_count is not None and set(self.normalizers) == set(LOSSES):
+            raise ValueError(f"normalizers must leave one of {LOSSES} to running_count, received {self.normalizers}.")
         number = getattr(self.head, "num_classes", len(self.categories))
         if number != len(self.categories):
             raise ValueError(
-                f"head must have as many classes as there are categories, received {number} and "
-                f"{len(self.categories)}."
+                f"head must have as many classes as there are categories, received {number} and {len(self.categories)}."
             )
         for name, one, other in (
             ("num_anchors", "head", "anchor_generator"),
@@ -159,7 +167,7 @@ class RetinaNet(Detector):
             raise ValueError("the losses of this model need ('boxes', 'classes') in the inputs, missing ['classes'].")
         outputs = {}
         if has_targets:
-            outputs["losses"] = self._dense_losses(found, anchors, inputs)
+            outputs["losses"] = self._dense_losses(found, anchors, inputs, training)
         if not (training and has_targets):
             outputs |= self._detections(found, anchors, inputs)
         return outputs
@@ -178,7 +186,7 @@ class RetinaNet(Detector):
         targets = self.target_assigner(anchors, inputs["boxes"], inputs["classes"], inputs["is_crowd"])
         return {**targets, "classes": without_padding_images(targets["classes"], inputs)}
 
-    def _dense_losses(self, found, anchors, inputs):
+    def _dense_losses(self, found, anchors, inputs, training):
         targets = self.targets(anchors, inputs)
         select, divisor = None, "positive"
         if self.example_selector is not None:
@@ -198,12 +206,15 @@ class RetinaNet(Detector):
             class_normalizer=self.normalizers.get("class_loss", divisor),
             box_normalizer=self.normalizers.get("box_loss", divisor),
         )
-        return {"class_loss": losses["class"], "box_loss": losses["box"]}
+        losses = {"class_loss": losses["class"], "box_loss": losses["box"]}
+        averaged = [name for name in LOSSES if name not in self.normalizers]
+        if self.running_count is not None and averaged:  # both have one count, which is taken in once a step
+            count = self.running_count(losses[averaged[0]][1], training=training)
+            losses |= {name: (losses[name][0], count) for name in averaged}
+        return losses
 
     def _detections(self, found, anchors, inputs):
-        detections = self.detection_selector(
-            found["class_logits"], found["box_deltas"], anchors, inputs["image_sizes"]
-        )
+        detections = self.detection_selector(found["class_logits"], found["box_deltas"], anchors, inputs["image_sizes"])
         return {
             "boxes": box_ops.to_original(detections["boxes"], inputs["scales"], inputs["offsets"]),
             "scores": detections["scores"],
@@ -266,9 +277,7 @@ def retinanet(
         backbone=backbone or resnet(50, norm="frozen_bn"),
         necks=necks,
         head=head_for(categories, head)
-        or DenseHead(
-            num_classes=len(categories), num_anchors=anchor_generator.num_anchors, filters=filters, norm=norm
-        ),
+        or DenseHead(num_classes=len(categories), num_anchors=anchor_generator.num_anchors, filters=filters, norm=norm),
         anchor_generator=anchor_generator,
         **kwargs,
     )

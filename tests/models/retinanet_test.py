@@ -14,6 +14,7 @@ from panet_tf.models.dense_detection_selector import DenseDetectionSelector
 from panet_tf.models.dense_target_assigner import DenseTargetAssigner
 from panet_tf.models.hard_example_selector import HardExampleSelector
 from panet_tf.models.retinanet import RetinaNet, retinanet
+from panet_tf.models.running_count import RunningCount
 from panet_tf.ops.boxes import box_area
 from tests.models.tiny import CATEGORIES, batch_of_boxes, tiny_backbone
 
@@ -43,7 +44,7 @@ def dataset(**kwargs):
 
 
 VARIANTS = {
-    "xla": {},
+    "xla": {"running_count": RunningCount(initial=20.0)},
     "hard examples": {
         "class_loss": ClassLoss(form="cross_entropy", alpha=None),
         "example_selector": HardExampleSelector(count=32, candidates=64, negatives_per_positive=3),
@@ -84,6 +85,23 @@ def test_counts_are_positives_or_with_a_selection_examples():
     assert (float(given["class_loss"][1]), float(given["box_loss"][1])) == (np.sum(labels > 0), 2)
 
 
+def test_a_running_count_divides_both_losses_and_only_training_moves_it(plain):
+    model = tiny(running_count=RunningCount(momentum=0.6, initial=30.0))
+    average = 30.0
+    for empty in ((), (0, 1)):
+        batch = batch_of_boxes(empty=empty)
+        own = float(plain(batch, training=True)["losses"]["class_loss"][1])
+        assert (own == 0) == bool(empty)
+        average = 0.6 * average + 0.4 * max(own, 1.0)
+        for training in (True, False):  # what is evaluated is divided by the same, and leaves it
+            losses = model(batch, training=training)["losses"]
+            np.testing.assert_allclose([count for _, count in losses.values()], [average] * 2, rtol=1e-6)
+            np.testing.assert_allclose(model.running_count.average, average, rtol=1e-6)
+    model.normalizers = {"box_loss": "sampled"}
+    losses = model(batch, training=True)["losses"]
+    assert float(losses["class_loss"][1]) == pytest.approx(0.6 * average + 0.4) != float(losses["box_loss"][1])
+
+
 def test_predictions_lie_in_the_original_image_and_are_sorted(plain):
     outputs = plain.predict(tf.data.Dataset.from_tensors(batch_of_boxes()), verbose=0)
     assert outputs["boxes"].shape == (2, 6, 4) and "losses" not in outputs
@@ -99,16 +117,19 @@ def test_a_saved_model_predicts_the_same(tmp_path):
         bottom_up=True,
         class_loss=ClassLoss(form="focal_star", gamma=4.0),
         example_selector=HardExampleSelector(count=9),
+        running_count=RunningCount(momentum=0.5, initial=40.0),
         normalizers={"box_loss": "sampled"},
         box_beta=0.0,
     )
+    model.running_count.average.assign(17.5)
     batch = batch_of_boxes()
     expected = model(batch)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert isinstance(loaded, RetinaNet) and loaded.categories == CATEGORIES
-    for part in ("anchor_generator", "target_assigner", "class_loss", "example_selector", "detection_selector"):
+    for part in model.parts[3:]:
         assert getattr(loaded, part).get_config() == getattr(model, part).get_config()
+    assert float(loaded.running_count.average) == 17.5
     assert (loaded.levels, loaded.normalizers) == (("N3", "N4", "N5", "N6", "N7"), {"box_loss": "sampled"})
     tf.nest.map_structure(np.testing.assert_array_equal, loaded(batch), expected)
 
@@ -190,6 +211,10 @@ def test_the_thesis_s_model_by_default():
     ("change", "message"),
     [
         ({"normalizers": {"box": 1}}, r"losses of the model .*\['box'\]"),
+        (
+            {"normalizers": {"class_loss": "positive", "box_loss": 100}, "running_count": RunningCount()},
+            "leave one of .* to running_count",
+        ),
         ({"head": DenseHead(num_classes=3, num_anchors=4)}, "head must have .* received 3 and 2"),
         ({"head": DenseHead(num_classes=2, num_anchors=9)}, "same num_anchors, received 9 and 4"),
         ({"target_assigner": DenseTargetAssigner(box_weights=(2, 2, 1, 1))}, "same box_weights"),
