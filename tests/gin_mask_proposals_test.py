@@ -33,7 +33,9 @@ def test_trunks_and_heads(row, trunk, window, cells, channels, variant):
     head = model.mask_head
     assert (model.backbone.name, model.input_size, model.grid.size) == (trunk, window, cells)
     assert (head.kernel_size, head.channels, head.variant) == (cells, channels, variant)
-    assert len(model.scales) == 7
+    # All look for objects of the same sizes, half an octave apart.
+    sizes = [-(-window * 128 // 224) / scale for scale in model.scales]
+    assert len(sizes) == 7 and 64 <= sizes[-1] < 66 and 512 <= sizes[0] < 521
 
 
 @pytest.mark.parametrize("row, zoom", [("sharp_mask", 0), ("sharp_mask_zoom", 1), ("sharp_mask_zoom2", 2)])

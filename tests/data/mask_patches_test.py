@@ -1,15 +1,18 @@
 """Patches: where they are cut, which there are, in what order, and what is left out."""
 
 import collections
+import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from panet_tf.data.detection_data import DetectionData
+from panet_tf.data.mask_grids import unpack_masks
 from panet_tf.data.mask_patches import MaskPatches, patches_of
 from panet_tf.data.occluded_shapes_source import OccludedShapesSource
 from tests.listed_source import ListedSource, coin_image
+from tests.ops.resampling_test import slow_resample
 
 SMALL = {"input_size": 32, "context": 8, "mask_size": 32, "mean": (0, 0, 0), "std": (1, 1, 1), "min_area": 20.0}
 
@@ -91,6 +94,97 @@ def test_jitter_stays_within_its_bounds():
     assert np.abs(centres.mean(axis=0)).max() < 0.5
 
 
+def slow_away(boxes, size, noise):
+    """Centre and octave of the first place tried that is far from every object of similar size, or `None`."""
+    for y, x, scale in np.float64(noise):
+        centre, octave = np.array([y * size[0], x * size[1]]), -3 + 5 * scale
+        near = False
+        for top, left, bottom, right in boxes:
+            apart = abs(math.log2(max(bottom - top, right - left) / 19) - octave)
+            distance = math.hypot(centre[0] - (top + bottom) / 2, centre[1] - (left + right) / 2) / 2**octave
+            near |= apart <= 2.5 and distance <= 9.6  # three times a tenth of 32
+        if not near:
+            return centre, octave
+    return None
+
+
+def slow_patch(data, number, positive, exact):
+    """Picture and mask of a patch by the definition, from the same random numbers; `None` where no place was free."""
+    number = tf.constant(number, tf.int64)
+    noise = np.float64(data._noise(20, number, (8,)))
+    usable = collections.defaultdict(list)  # by category
+    for annotation in data.source.coco_ground_truth()["annotations"]:
+        if not annotation["iscrowd"] and annotation["area"] >= 20 and min(annotation["bbox"][2:]) >= 5:
+            usable[annotation["category_id"]].append((annotation["image_id"], annotation["id"] % 10))
+    if positive:
+        of_category = sorted(usable[sorted(usable)[int(noise[0] * len(usable))]])
+        image, slot = of_category[int(noise[1] * len(of_category))]
+    else:
+        image, slot = int(noise[2] * data.source.num_examples), None
+    raw = data.source.raw[image]
+    boxes = np.float64(raw["objects"]["box"])
+    if positive:
+        top, left, bottom, right = boxes[slot]
+        centre, octave = np.array([top + bottom, left + right]) / 2, math.log2(max(bottom - top, right - left) / 19)
+        if exact:
+            octave = round(4 * octave) / 4
+        else:
+            octave += 0.25 * (2 * noise[3] - 1)
+            centre += 3.2 * (2 * noise[4:6] - 1) * 2**octave
+    else:
+        found = slow_away(boxes, raw["image"].shape[:2], data._noise(22, number, (64, 3)))
+        if found is None:
+            return None
+        centre, octave = found
+    step = 2**octave
+    picture = slow_resample(raw["image"].astype("float64"), centre - 24 * step, step, (48, 48), np.full(3, 127.5))
+    mask = np.zeros((32, 32))
+    for i in range(32 if positive else 0):
+        for j in range(32):
+            y, x = centre + (np.array([i, j]) + 0.5 - 16) * step
+            if top <= y <= bottom and left <= x <= right:
+                grid = np.float64(unpack_masks(raw["objects"]["mask"][slot][None])[0])
+                mask[i, j] = bilinear(grid, (y - top) / (bottom - top) * 112, (x - left) / (right - left) * 112)
+    if noise[7] < 0.5:
+        picture, mask = picture[:, ::-1], mask[:, ::-1]
+    return picture, mask
+
+
+def bilinear(grid, y, x):
+    """A grid's value at a place, its cells' centres at halves."""
+    value = 0.0
+    for i in (math.floor(y - 0.5), math.floor(y - 0.5) + 1):
+        for j in (math.floor(x - 0.5), math.floor(x - 0.5) + 1):
+            weight = (1 - abs(y - 0.5 - i)) * (1 - abs(x - 0.5 - j))
+            value += weight * grid[min(max(i, 0), 111), min(max(j, 0), 111)]
+    return value
+
+
+@pytest.mark.parametrize("heads, share", [("joint", 0.5), ("alternate", 0.0), ("alternate", 1.0)])
+def test_every_patch_is_what_loops_give_whatever_the_batches(heads, share):
+    """Drawing, jitter or rounded size, places of negatives, picture, mask and mirror: all from the definition."""
+    coins = [[(18.3, 20.0, 12.0), (40.0, 60.0, 9.5)], [(30.0, 40.0, 25.0), (8.0, 70.0, 6.0)], [(50.0, 12.0, 4.0)]]
+    source = Coins(coins, classes=[[1, 2], [1, 2], [1]], crowds=[[False, False], [False, True], [False]])
+    rng = np.random.default_rng(0)
+    for raw in source.raw:
+        raw["image"] = rng.integers(0, 256, raw["image"].shape, "uint8")  # where a patch is cut, to the pixel
+    data = MaskPatches(source=source, batch_size=6, heads=heads, score_share=share, seed=5, **SMALL)
+    batch = first(data)
+    halves = first(MaskPatches(source=source, batch_size=2, heads=heads, score_share=share, seed=5, **SMALL), count=3)
+    for key, value in batch.items():
+        np.testing.assert_array_equal(value, np.concatenate([half[key] for half in halves]))
+    for k in range(6):
+        positive = share == 0.0 or k % 2 == 0
+        picture, mask = slow_patch(data, k, positive, exact=share == 1.0)
+        assert batch["score_labels"][k] == positive and batch["patch_masks"][k].any() == positive
+        assert batch["mask_weights"][k] == (positive and share < 1.0) and batch["score_weights"][k] == (share > 0.0)
+        # float32: a few millionths of 60 pixels are a few thousandths of 255 grey values.
+        np.testing.assert_allclose(batch["images"][k], picture, atol=0.005)
+        clear = abs(mask - 0.5) > 1e-3
+        assert clear.mean() > 0.99
+        np.testing.assert_array_equal(batch["patch_masks"][k][clear], (mask >= 0.5)[clear])
+
+
 def test_negative_patches_keep_away_from_objects_of_their_size():
     coins = [[(15.0, 15.0, 10.0), (45.0, 60.0, 6.0)], [(30.0, 40.0, 25.0)]]
     source = Coins(coins)
@@ -102,16 +196,7 @@ def test_negative_patches_keep_away_from_objects_of_their_size():
         centre, octave, free = map(
             np.asarray, data._away(tf.constant(boxes), tf.constant([60.0, 80.0]), tf.constant(noise))
         )
-        wanted = None
-        for y, x, scale in noise:
-            place, size = np.array([y * 60, x * 80]), 2.0 ** (-3 + 5 * scale)
-            near = False
-            for top, left, bottom, right in boxes:
-                apart = abs(np.log2((bottom - top) / 19) - np.log2(size))
-                distance = np.hypot(*(place - ((top + bottom) / 2, (left + right) / 2))) / size
-                near |= apart <= 2.5 and distance <= 9.6  # three times a tenth of 32
-            if not near and wanted is None:
-                wanted = (place, np.log2(size))
+        wanted = slow_away(boxes, (60, 80), noise)
         assert bool(free) == (wanted is not None)
         if wanted is not None:
             np.testing.assert_allclose(centre, wanted[0], rtol=1e-5)
