@@ -8,6 +8,7 @@ import tensorflow as tf
 from panet_tf.backbones.resnet import resnet
 from panet_tf.weights.loading import load
 from tests.backbones import torch_twins
+from tests.golden_input import resized
 from tests.layer_checks import assert_close, randomize
 
 # torchvision's table of models, less the classifiers (1000 classes and a bias each).
@@ -79,8 +80,7 @@ def test_stages_feed_torchvisions_pyramid(golden, seeded, tmp_path):
     height, width = recorded["image_hw"]
     images = seeded.image(int(height), int(width), seed)
     images = (images - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
-    scale = 256 / height  # min_size; max_size is not reached
-    images = tf.image.resize(images[None], (256, int(width * scale)))
+    images = tf.image.resize(images[None], resized(recorded))
     _, _, h, w = recorded["network_input_shape_nchw"]
     images = tf.image.pad_to_bounding_box(images, 0, 0, h, w)
     sample = np.asarray(images)[0, ::16, ::16].transpose(2, 0, 1)

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.models.torchvision_retinanet import torchvision_retinanet
 from panet_tf.ops.boxes import clip_boxes, decode_boxes, to_original
 from panet_tf.weights import load
+from tests.models.golden_stages import PIXELS, matched, network_inputs, relative, yxyx
 from tests.torchvision_retinanet_shapes import torchvision_retinanet_shapes
 
 pytestmark = pytest.mark.golden
 
 LEVELS = {"P3": "0", "P4": "1", "P5": "2", "P6": "p6", "P7": "p7"}
-CLASSES = 91  # the first one stands for the background
-MIN_SIZE, MAX_SIZE = 256, 448
-PIXELS = 0.05
+CLASSES = 91  # the first one stands for the background, so that class k is theirs of k - 1
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +44,7 @@ def model(loaded):
 
 @pytest.fixture(scope="module")
 def inputs(values, seeded):
-    """The image as the network takes it, resized and padded by our own pipeline."""
-    height, width = values["image_hw"]
-    canvas = tuple(int(side) for side in values["network_input_shape_nchw"][2:])
-    prepare = Preprocessing(canvases=(canvas,), short_side=MIN_SIZE, long_side=MAX_SIZE, truncate=True)
-    image = 255.0 * seeded.image(int(height), int(width), int(values["seed"]))
-    assert tuple(np.ceil(prepare.resized((height, width)).numpy() / 32) * 32) == canvas
-    return {key: value[None] for key, value in prepare(image, canvas).items()}
+    return network_inputs(values, seeded)
 
 
 @pytest.fixture(scope="module")
@@ -65,33 +57,10 @@ def stages(model, inputs):
     )
 
 
-def yxyx(boxes):
-    return boxes[..., [1, 0, 3, 2]]
-
-
-def relative(found, wanted):
-    """Largest difference, in units of the largest recorded value."""
-    assert found.shape == wanted.shape
-    return np.max(np.abs(found - wanted)) / np.max(np.abs(wanted))
-
-
 def theirs(levels):
     """All levels in one array, the anchors of a cell by ratio and then size instead of size and then ratio."""
     joined = np.concatenate([np.reshape(value, (-1, value.shape[-1])) for value in levels.values()])
     return joined.reshape(-1, 3, 3, joined.shape[-1]).swapaxes(1, 2).reshape(joined.shape)
-
-
-def matched(boxes, classes, values):
-    """For each recorded detection the index of one of ours of its class within `PIXELS` of it, or -1; used once."""
-    distance = np.abs(yxyx(values["boxes"])[:, None] - boxes[None]).max(-1)
-    distance[values["labels"][:, None] + 1 != classes[None]] = np.inf
-    partners = np.full(len(distance), -1)
-    for row in range(len(distance)):
-        column = np.argmin(distance[row])
-        if distance[row, column] <= PIXELS:
-            partners[row] = column
-            distance[:, column] = np.inf
-    return partners
 
 
 def test_every_array_is_used_and_every_weight_set(loaded, weights):
@@ -152,13 +121,13 @@ def test_final_boxes_of_the_recorded_head(model, stages, inputs, values):
     found = model.detection_selector(logits, deltas, stages.anchors, inputs["image_sizes"])
     assert found["valid"].numpy().sum() == len(values["boxes"])
     boxes = to_original(found["boxes"], inputs["scales"], inputs["offsets"])[0].numpy()
-    partners = matched(boxes, found["classes"][0].numpy(), values)
+    partners = matched(boxes, found["classes"][0].numpy() - 1, values)
     assert np.mean(partners >= 0) >= 0.99  # every box is there, as seen above; an IoU at the threshold may fall aside
 
 
 def test_end_to_end(model, inputs, values):
     found = {key: value.numpy()[0] for key, value in model(inputs).items()}
-    partners = matched(found["boxes"], found["classes"], values)
+    partners = matched(found["boxes"], found["classes"] - 1, values)
     assert np.mean(partners >= 0) >= 0.95
     rows = partners >= 0
     np.testing.assert_allclose(found["scores"][partners[rows]], values["scores"][rows], atol=1e-3)

@@ -1,11 +1,11 @@
-"""What the golden tests of torchvision's two-stage detectors share: reading the records and comparing with them."""
+"""What the golden tests of torchvision's detectors share: reading the records and comparing with them."""
 
 import numpy as np
 
 from panet_tf.data.preprocessing import Preprocessing
+from tests.golden_input import recorded_sides, resized
 
 LEVELS = {"P2": "0", "P3": "1", "P4": "2", "P5": "3", "P6": "pool"}
-MIN_SIZE, MAX_SIZE = 256, 448
 PIXELS = 0.05
 
 
@@ -13,10 +13,10 @@ def network_inputs(values, seeded):
     """The recorded image as the network takes it, resized and padded by our own pipeline: a batch of one."""
     height, width = values["image_hw"]
     canvas = tuple(int(side) for side in values["network_input_shape_nchw"][2:])
-    prepare = Preprocessing(canvases=(canvas,), short_side=MIN_SIZE, long_side=MAX_SIZE, truncate=True)
+    short_side, long_side = recorded_sides(values)
+    prepare = Preprocessing(canvases=(canvas,), short_side=short_side, long_side=long_side, truncate=True)
     image = 255.0 * seeded.image(int(height), int(width), int(values["seed"]))
-    resized = prepare.resized((height, width)).numpy()
-    assert tuple(np.ceil(resized / 32) * 32) == canvas
+    assert tuple(prepare.resized((height, width)).numpy()) == resized(values)
     return {key: value[None] for key, value in prepare(image, canvas).items()}
 
 

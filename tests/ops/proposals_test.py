@@ -7,6 +7,7 @@ import tensorflow as tf
 from panet_tf.ops.anchors import anchors
 from panet_tf.ops.boxes import pairwise_iou
 from panet_tf.ops.proposals import select_proposals
+from tests.golden_input import resized
 
 SIZES = {"P2": (8, 10), "P3": (4, 5), "P4": (2, 3)}
 
@@ -41,12 +42,8 @@ def test_proposals_equal_torchvision(golden, implementation):
         raw = values[f"rpn_deltas_{n}"]  # (1, A * 4, h, w), dx, dy, dw, dh
         raw = raw.reshape(1, 3, 4, *raw.shape[2:]).transpose(0, 3, 4, 1, 2).reshape(1, -1, 4)
         deltas[level] = tf.constant(raw[..., [1, 0, 3, 2]])
-    height, width = values["image_hw"]
-    scale = min(256 / min(height, width), 448 / max(height, width))
     run = compiled(implementation, pre_nms_top_k=1000, post_nms_top_k=1000, iou_threshold=0.7, min_size=1e-3)
-    boxes, _, valid = run(
-        objectness, deltas, grid, tf.constant([[int(height * scale), int(width * scale)]], tf.float32)
-    )
+    boxes, _, valid = run(objectness, deltas, grid, tf.constant([resized(values)], tf.float32))
     found, expected = boxes[0].numpy()[valid[0].numpy()], values["proposals"][:, [1, 0, 3, 2]]
     assert len(found) == len(expected)
     # Float error may swap equal scores: every box of theirs must be among ours.
