@@ -148,6 +148,19 @@ def test_tests_mirror_the_package():
     assert not strays
 
 
+def test_every_module_has_a_test():
+    """At the path where the module lies, or at least one that imports it."""
+    imported = {module for path in TESTS.rglob("*_test.py") for module in _imports(path.read_text(), MODULES)}
+    untested = [
+        name
+        for name, path in MODULES.items()
+        if path.name != "__init__.py"
+        and name not in imported
+        and not (TESTS / path.relative_to(ROOT)).with_name(f"{path.stem}_test.py").exists()
+    ]
+    assert not untested
+
+
 @pytest.mark.parametrize(
     "module, imported, reason",
     [

@@ -1,5 +1,7 @@
 """Views of one image: united by a slow twin, the same in a mirror, and through the predictor and the evaluation."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.evaluation.coco_evaluator import CocoEvaluator
 from panet_tf.evaluation.rle import decode, encode_window
 from panet_tf.heads.keypoint import KeypointHead
+from panet_tf.inference.augmented_detector import AugmentedDetector
 from panet_tf.inference.combined_masks import combined_masks
 from panet_tf.inference.predictor import Predictor
 from panet_tf.inference.test_time_augmentation import TestTimeAugmentation
@@ -195,8 +198,9 @@ def test_evaluation_takes_it():
     truth["annotations"][0]["segmentation"] = codes[0, 0]
     evaluator = CocoEvaluator({**truth, "annotations": truth["annotations"][:1]})
     boxes = np.array([[[40, 32, 56, 48]]], "float32")
-    evaluator.update({"image_ids": [11], "boxes": boxes, "scores": [[0.5]], "classes": np.array([[1]]),
-                      "segmentations": codes})
+    evaluator.update(
+        {"image_ids": [11], "boxes": boxes, "scores": [[0.5]], "classes": np.array([[1]]), "segmentations": codes}
+    )
     assert evaluator.result(seen_only=True)["segm/AP"] == pytest.approx(1)
 
 
@@ -218,5 +222,8 @@ def test_refusals(models):
             TestTimeAugmentation(**wrong)
     with pytest.raises(ValueError, match="must have the same categories"):
         look(picture(), models[0], models=(FakeModel(CATEGORIES[:1]),))
+    panoptic = types.SimpleNamespace(categories=CATEGORIES, panoptic_categories=CATEGORIES)
+    with pytest.raises(ValueError, match="views of panoptic models are not united"):
+        AugmentedDetector([models[0], panoptic], PREPROCESSING, TestTimeAugmentation())
     with pytest.raises(ValueError, match="mask_voting needs a model with masks"):
         look(picture(), FakeModel(CATEGORIES), mask_voting=0.5)
