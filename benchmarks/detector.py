@@ -8,14 +8,13 @@ SGD. torchvision's line appears where it is installed.
 """
 
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from interleaved import medians
 
 from panet_tf.backbones.resnet import resnet
 from panet_tf.models.mask_rcnn import mask_rcnn
@@ -104,17 +103,11 @@ def main(_):
         "torchvision Mask R-CNN": theirs(),
     }
     lines = {name: pair for name, pair in lines.items() if pair}
-    times = {(name, kind): [] for name in lines for kind in (0, 1)}
-    for repeat in range(FLAGS.repeats + 1):  # the first traces
-        for (name, kind), measured in times.items():
-            start = time.perf_counter()
-            lines[name][kind]()
-            if repeat:
-                measured.append((time.perf_counter() - start) / FLAGS.batch * 1000)
+    times = medians({(name, kind): pair[kind] for name, pair in lines.items() for kind in (0, 1)}, FLAGS.repeats)
     print(f"{FLAGS.batch} x {FLAGS.height} x {FLAGS.width:<12}  train ms   ratio   predict ms   ratio")
     for name in lines:
-        step, predict = (statistics.median(times[name, kind]) for kind in (0, 1))
-        base_step, base_predict = (statistics.median(times["Mask R-CNN", kind]) for kind in (0, 1))
+        step, predict = (times[name, kind] / FLAGS.batch for kind in (0, 1))
+        base_step, base_predict = (times["Mask R-CNN", kind] / FLAGS.batch for kind in (0, 1))
         print(f"{name:26s} {step:8.0f} {step / base_step:7.2f} {predict:12.0f} {predict / base_predict:7.2f}")
 
 

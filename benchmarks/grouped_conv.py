@@ -7,8 +7,6 @@ measured in this run, interleaved, medians.
 """
 
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -16,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from interleaved import medians
 
 from panet_tf.ops.grouped_conv import grouped_conv
 
@@ -41,7 +40,8 @@ def lines_of(height, width, channels):
             return tape.gradient(loss, [x, kernel])
 
         forward, backward = (tf.function(f, jit_compile=jit_compile, autograph=False) for f in (convolve, backward))
-        return lambda: forward(x, kernel), (lambda: backward(x, kernel)) if gradients else None
+        whole = [lambda f=f: tf.nest.map_structure(lambda y: y.numpy(), f(x, kernel)) for f in (forward, backward)]
+        return whole[0], whole[1] if gradients else None
 
     def ours(name):
         return lambda x, kernel: grouped_conv(x, kernel, implementation=name)
@@ -65,27 +65,13 @@ def main(_):
     print(f"{'':42}{'forward':>16}{'with gradients':>20}")
     for stage, (height, width) in enumerate(((100, 168), (50, 84), (25, 42)), start=1):
         channels = FLAGS.groups * FLAGS.width * 2**stage
-        functions = {
-            (name, i): function
-            for name, pair in lines_of(height, width, channels).items()
-            for i, function in enumerate(pair)
-            if function is not None
-        }
-        times = {key: [] for key in functions}
-        for function in functions.values():
-            function()  # tracing and compiling
-        for _ in range(FLAGS.repeats):
-            for key, function in functions.items():
-                if sum(times[key]) > 5.0:  # seconds a call: once is enough
-                    continue
-                begin = time.perf_counter()
-                tf.nest.map_structure(lambda y: y.numpy(), function())
-                times[key].append(time.perf_counter() - begin)
-        medians = {key: 1e3 * statistics.median(values) for key, values in times.items()}
-        for name in dict.fromkeys(name for name, _ in functions):
+        pairs = lines_of(height, width, channels)
+        functions = {(name, i): pair[i] for name, pair in pairs.items() for i in (0, 1) if pair[i] is not None}
+        times = medians(functions, FLAGS.repeats, limit=5.0)  # Keras's own takes seconds a call
+        for name in pairs:
             columns = ""
             for i in (0, 1):
-                value, first = medians.get((name, i)), medians.get(("Keras's own", i))
+                value, first = times.get((name, i)), times.get(("Keras's own", i))
                 ratio = f"{value / first:8.3f}" if value and first else f"{'':8}"
                 columns += f"{value:10.1f} ms{ratio}" if value else f"{'':21}"
             print(f"{f'{height} x {width} x {channels}: {name}':38}{columns}")

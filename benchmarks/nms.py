@@ -8,14 +8,13 @@ interleaved, medians. torchvision's lines appear where it is installed.
 
 import functools
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from interleaved import print_ratios
 
 from panet_tf.ops.class_nms import class_nms
 from panet_tf.ops.nms import nms
@@ -107,25 +106,10 @@ def detections():
     return lines
 
 
-def print_table(title, lines):
-    for function in lines.values():
-        function()  # tracing and compiling
-    times = {name: [] for name in lines}
-    for _ in range(FLAGS.repeats):
-        for name, function in lines.items():
-            begin = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - begin)
-    first = statistics.median(next(iter(times.values())))
-    print(f"\n{title:50}{'ms':>9}{'ratio':>8}")
-    for name, values in times.items():
-        median = statistics.median(values)
-        print(f"{name:50}{median * 1e3:9.1f}{median / first:8.2f}")
-
-
 def main(_):
-    print_table(f"{FLAGS.groups} groups of {FLAGS.boxes} boxes", proposals())
-    print_table(f"{FLAGS.images} images, {FLAGS.rois} RoIs, {FLAGS.classes} classes", detections())
+    print_ratios(f"{FLAGS.groups} groups of {FLAGS.boxes} boxes", proposals(), FLAGS.repeats)
+    title = f"{FLAGS.images} images, {FLAGS.rois} RoIs, {FLAGS.classes} classes"
+    print_ratios(title, detections(), FLAGS.repeats)
 
 
 if __name__ == "__main__":

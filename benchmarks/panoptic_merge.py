@@ -8,14 +8,13 @@ at full size.
 """
 
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from interleaved import medians
 
 from panet_tf.ops.masks import paste_masks_numpy
 from panet_tf.ops.panoptic_merge import merge_panoptic
@@ -90,22 +89,15 @@ def main(_):
     }
     plain = {name: value.numpy() for name, value in arrays.items()}
     lines["NumPy, instances alone"] = lambda: in_numpy(plain, constants["size"])
-    for function in lines.values():
-        found = function()  # tracing and compiling
-    times = {name: [] for name in lines}
-    for _ in range(FLAGS.repeats):
-        for name, function in lines.items():
-            begin = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - begin)
+    found = lines["NumPy, instances alone"]()
     share = float(tf.reduce_mean(tf.reduce_prod(arrays["boxes"][..., 2:] - arrays["boxes"][..., :2], -1)))
     share /= FLAGS.height * FLAGS.width
     print(
         f"{FLAGS.instances} instances ({found.max()} shown; boxes of {share:.1%} of the canvas on average), "
         f"{FLAGS.classes} classes, {FLAGS.height} x {FLAGS.width}, {os.cpu_count()} cores"
     )
-    for name, values in times.items():
-        print(f"{name:44}{statistics.median(values) * 1e3:9.1f} ms")
+    for name, value in medians(lines, FLAGS.repeats).items():
+        print(f"{name:44}{value:9.1f} ms")
 
 
 if __name__ == "__main__":

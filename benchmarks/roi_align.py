@@ -6,14 +6,13 @@ Prints milliseconds and the ratio to the first line (below 1 is faster), all mea
 """
 
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from interleaved import print_ratios
 
 from panet_tf.ops.fpn_level import fpn_level
 from panet_tf.ops.roi_align import roi_align, roi_align_levels
@@ -106,21 +105,9 @@ def main(_):
     tf.get_logger().setLevel("ERROR")  # each line is a function of its own: no advice on retracing
     levels, rois = inputs()
     lines = {**ours(levels, rois), **peers(levels, rois)}
-    for function in lines.values():
-        function()  # tracing and compiling
-    times = {name: [] for name in lines}
-    for _ in range(FLAGS.repeats):
-        for name, function in lines.items():
-            begin = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - begin)
-    first = statistics.median(next(iter(times.values())))
     bins = f"{FLAGS.output_size} x {FLAGS.output_size} bins"
-    print(f"{FLAGS.rois} RoIs, {bins}, {FLAGS.channels} channels, {os.cpu_count()} cores")
-    print(f"{'':62}{'ms':>9}{'ratio':>8}")
-    for name, values in times.items():
-        median = statistics.median(values)
-        print(f"{name:62}{median * 1e3:9.1f}{median / first:8.2f}")
+    title = f"{FLAGS.rois} RoIs, {bins}, {FLAGS.channels} channels, {os.cpu_count()} cores"
+    print_ratios(title, lines, FLAGS.repeats, width=62)
 
 
 if __name__ == "__main__":
