@@ -24,19 +24,23 @@ class BottomUp(keras.layers.Layer):
         norm: `None`, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"`, after each convolution. Defaults to `None`.
         deeper: bool, whether the deeper neighbour is fused too: BUF-FPN. Without it, BU-FPN. Defaults to True.
         downsample: `"conv"`, a strided 3x3 convolution, or `"max"`, the largest of four cells. Defaults to `"conv"`.
+        outputs: names of the levels to return, or `None` for all of the backbone's and one coarser; those beyond the
+            backbone's are every second cell of the level below. All of the backbone's feed the path. Defaults to
+            `None`.
 
     Input: dict of `"C2"`.. `"C5"` (any consecutive levels), float (batch, height / 2^n, width / 2^n, channels).
-    Output: dict of `"P2"`.. `"P5"`, float (batch, ceil(height / 2^n), ceil(width / 2^n), filters), and `"P6"`, every
-        second cell of P5.
+    Output: dict of `outputs`, by default `"P2"`.. `"P6"`, float (batch, ceil(height / 2^n), ceil(width / 2^n),
+        filters).
 
     Raises:
-        ValueError: for an unknown option, or levels that do not follow each other.
+        ValueError: for an unknown option, levels that do not follow each other, or when a level of `outputs` cannot be
+            made.
 
     Example:
         >>> levels = BottomUp(deeper=False)(backbone(images))
     """
 
-    def __init__(self, *, filters=256, norm=None, deeper=True, downsample="conv", **kwargs):
+    def __init__(self, *, filters=256, norm=None, deeper=True, downsample="conv", outputs=None, **kwargs):
         super().__init__(**kwargs)
         check_norm(norm)
         if downsample not in ("conv", "max"):
@@ -45,6 +49,7 @@ class BottomUp(keras.layers.Layer):
         self.norm = norm
         self.deeper = deeper
         self.downsample = downsample
+        self.outputs = None if outputs is None else tuple(outputs)
 
     def _conv(self, name, kernel_size=3, strides=1):
         return ConvBlock(
@@ -61,11 +66,10 @@ class BottomUp(keras.layers.Layer):
     def build(self, input_shape):
         if self.built:  # parts are made here: building again would leave the first ones' weights behind
             return
-        self.numbers = sorted(int(name[1:]) for name in input_shape)
-        if self.numbers != list(range(self.numbers[0], self.numbers[-1] + 1)):
-            raise ValueError(f"levels must follow each other, received {tuple(input_shape)}.")
+        self.numbers, self.wanted, self.extra = levels_of(input_shape, self.outputs)
         self.laterals = {f"P{n}": self._conv(f"lateral{n}", kernel_size=1) for n in self.numbers}
-        self.convs = {f"P{n}": self._conv(f"output{n}") for n in self.numbers}
+        made = [n for n in self.numbers if n in self.wanted or (self.extra and n == self.numbers[-1])]
+        self.convs = {f"P{n}": self._conv(f"output{n}") for n in made}
         strided = self.numbers[1:] if self.downsample == "conv" else []
         self.downs = {f"P{n}": self._conv(f"down{n}", strides=2) for n in strided}
         for n in self.numbers:
@@ -80,9 +84,11 @@ class BottomUp(keras.layers.Layer):
             shallower = [] if merged is None else [self._down(n, merged, training)]
             deeper = [twice_as_large(own[n + 1], own[n])] if self.deeper and n + 1 in own else []
             merged = sum([*shallower, *deeper], own[n])
-            outputs[f"P{n}"] = self.convs[f"P{n}"](merged, training=training)
-        outputs[f"P{n + 1}"] = outputs[f"P{n}"][:, ::2, ::2]
-        return outputs
+            if f"P{n}" in self.convs:
+                outputs[f"P{n}"] = self.convs[f"P{n}"](merged, training=training)
+        for n in self.extra:
+            outputs[f"P{n}"] = outputs[f"P{n - 1}"][:, ::2, ::2]
+        return {f"P{n}": outputs[f"P{n}"] for n in self.wanted}
 
     def _down(self, n, x, training):
         if self.downsample == "conv":
@@ -96,4 +102,30 @@ class BottomUp(keras.layers.Layer):
             "norm": self.norm,
             "deeper": self.deeper,
             "downsample": self.downsample,
+            "outputs": self.outputs,
         }
+
+
+def levels_of(backbone, outputs):
+    """Which levels a pyramid over all of a backbone's levels has.
+
+    Args:
+        backbone: names of the backbone's levels, `"C2"`.. .
+        outputs: names of the levels that are asked for, or `None` for all of the backbone's and one coarser.
+
+    Returns:
+        Three lists of int, fine to coarse: the backbone's levels, those asked for, and the extra ones beyond the
+        backbone's coarsest up to the coarsest asked for.
+
+    Raises:
+        ValueError: if the backbone's levels do not follow each other, or one is asked for below its finest.
+    """
+    numbers = sorted(int(name[1:]) for name in backbone)
+    if numbers != list(range(numbers[0], numbers[-1] + 1)):
+        raise ValueError(f"levels must follow each other, received {tuple(backbone)}.")
+    wanted = [*numbers, numbers[-1] + 1] if outputs is None else sorted(int(name[1:]) for name in outputs)
+    if not wanted or wanted[0] < numbers[0]:
+        raise ValueError(
+            f"outputs must be levels from the backbone's finest up, received {outputs} for {tuple(backbone)}."
+        )
+    return numbers, wanted, list(range(numbers[-1] + 1, wanted[-1] + 1))
