@@ -35,7 +35,7 @@ def main(arguments):
         print(f"{name:20s} {value:.4g}" if isinstance(value, float) else f"{name:20s} {value}")
     for name, reason in predictor.skipped:
         print(f"skipped {name}: {reason}")
-    print(f"TRAIN_ANNOTATIONS = \"{FLAGS.output}\"\nTRAIN_IMAGES = \"{folder}\"")
+    print(f'TRAIN_ANNOTATIONS = "{FLAGS.output}"\nTRAIN_IMAGES = "{folder}"')
 
 
 if __name__ == "__main__":

@@ -104,8 +104,14 @@ def test_a_balanced_source():
 
 
 def test_every_row_is_there():
-    counted = {"lin_thesis/table4_1": 8, "lin_thesis/table4_2": 7, "lin_thesis/table4_3": 4, "lin_thesis/table4_5": 4,
-               "panet/table6": 6, "mask_rcnn/table8": 6}
+    counted = {
+        "lin_thesis/table4_1": 8,
+        "lin_thesis/table4_2": 7,
+        "lin_thesis/table4_3": 4,
+        "lin_thesis/table4_5": 4,
+        "panet/table6": 6,
+        "mask_rcnn/table8": 6,
+    }
     for folder, number in counted.items():
         assert len(list((ROOT / "gin" / "papers" / folder).glob("*.gin"))) == number, folder
 

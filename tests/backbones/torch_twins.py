@@ -20,8 +20,8 @@ def conv(x, weight, stride=1, padding=0, groups=1):
 def batch_norm(x, arrays, path, epsilon=1e-5):
     """Inference-mode batch norm of x (channels, height, width)."""
     gamma, beta, mean, variance = (
-        arrays[f"{path}.{leaf}"].astype("float64")[:, None, None] for leaf in ("weight", "bias", "running_mean",
-        "running_var")
+        arrays[f"{path}.{leaf}"].astype("float64")[:, None, None]
+        for leaf in ("weight", "bias", "running_mean", "running_var")
     )
     return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
 

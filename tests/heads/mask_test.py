@@ -188,7 +188,11 @@ def test_one_level_head_equals_torchvision(golden, seeded):
 def test_without_convolutions_it_is_the_head_behind_res5():
     features = np.random.default_rng(0).standard_normal((2, 3, 7, 7, 6)).astype("float32")
     layer = check_layer(
-        MaskHead, {"num_classes": 2, "num_convs": 0, "filters": 4}, (features,), (2, 3, 14, 14, 2), 4,
+        MaskHead,
+        {"num_classes": 2, "num_convs": 0, "filters": 4},
+        (features,),
+        (2, 3, 14, 14, 2),
+        4,
         mixed_dtypes="float32",
     )
     flat = features.reshape(6, 7, 7, 6)
@@ -211,8 +215,9 @@ def test_competing_classes_have_a_background(agnostic):
     assert head.predictor.filters == (2 if agnostic else 3) and every.shape[-1] == (1 if agnostic else 2)
     chosen = np.zeros((1, 3), int) if agnostic else classes - 1
     found = head((features,), classes=classes)
-    np.testing.assert_allclose(found, np.take_along_axis(every.numpy(), chosen[..., None, None, None], -1)[..., 0],
-                               atol=1e-6)
+    np.testing.assert_allclose(
+        found, np.take_along_axis(every.numpy(), chosen[..., None, None, None], -1)[..., 0], atol=1e-6
+    )
     both = head((features,), classes=classes, with_background=True)
     np.testing.assert_allclose(both[..., 1], found)
     with pytest.raises(ValueError, match="cannot compete"):

@@ -15,9 +15,7 @@ LEVELS = {f"P{n}": RNG.standard_normal((2, 64 >> n, 96 >> n, 6)).astype("float32
 def test_behaves_as_a_layer():
     kwargs = {"num_classes": 5, "filters": 8}
     trainable = 3 * (1 + 1 + 2 + 3) + 2
-    check_layer(
-        PanopticFPNHead, kwargs, LEVELS, (2, 16, 24, 5), trainable, dynamic_axes=(1, 2), mixed_dtypes="float32"
-    )
+    check_layer(PanopticFPNHead, kwargs, LEVELS, (2, 16, 24, 5), trainable, dynamic_axes=(1, 2), mixed_dtypes="float32")
 
 
 def test_levels_grow_in_stages_and_are_added_up():

@@ -19,7 +19,12 @@ CANVAS = np.random.default_rng(0).integers(0, 2, (2, 9, 11, 3)).astype("float32"
 )
 def test_behaves_as_a_layer(kwargs, trainable):
     check_layer(
-        SpatialRanking, {"num_classes": 3, **kwargs}, CANVAS, (2, 9, 11, 3), trainable, dynamic_axes=(1, 2),
+        SpatialRanking,
+        {"num_classes": 3, **kwargs},
+        CANVAS,
+        (2, 9, 11, 3),
+        trainable,
+        dynamic_axes=(1, 2),
         mixed_dtypes="float32",
     )
 

@@ -20,7 +20,13 @@ SMALL = {"num_classes": 5, "levels": (2, 3, 4), "filters": 8, "fused_filters": 1
 )
 def test_behaves_as_a_layer(kwargs, trainable, other):
     check_layer(
-        StuffHead, {**SMALL, **kwargs}, LEVELS, (2, 8, 16, 5), trainable, other, dynamic_axes=(1, 2),
+        StuffHead,
+        {**SMALL, **kwargs},
+        LEVELS,
+        (2, 8, 16, 5),
+        trainable,
+        other,
+        dynamic_axes=(1, 2),
         mixed_dtypes="float32",
     )
 

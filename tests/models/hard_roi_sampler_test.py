@@ -101,8 +101,10 @@ def test_the_first_look_leaves_statistics_alone():
 @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_trains_with_masks_a_cascade_and_survives_its_configuration(jit_compile):
     model = tiny(HardRoISampler(count=6), build=mask_rcnn)
-    stage = CascadeStage(box_head=model.box_head.__class__.from_config(model.box_head.get_config() | {"name": "two"}),
-                         roi_sampler=HardRoISampler(count=4, append_boxes=False, box_weights=(10, 10, 5, 5)))
+    stage = CascadeStage(
+        box_head=model.box_head.__class__.from_config(model.box_head.get_config() | {"name": "two"}),
+        roi_sampler=HardRoISampler(count=4, append_boxes=False, box_weights=(10, 10, 5, 5)),
+    )
     config = model.get_config() | {"box_stages": [keras.saving.serialize_keras_object(stage)], "seed": 3}
     model = model.__class__.from_config(config)
     assert model.roi_sampler.get_config() == HardRoISampler(count=6, name=model.roi_sampler.name).get_config()

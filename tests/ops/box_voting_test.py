@@ -11,9 +11,7 @@ def test_equals_a_slow_twin(score):
     candidates, weights, kinds = clusters(rng)
     weights[5] = 0  # does not vote
     boxes, scores, classes = candidates[:9], weights[:9], kinds[:9]
-    found, found_scores = box_voting(
-        boxes, scores, classes, candidates, weights, kinds, iou_threshold=0.5, score=score
-    )
+    found, found_scores = box_voting(boxes, scores, classes, candidates, weights, kinds, iou_threshold=0.5, score=score)
     voters = 0
     for i in range(9):
         around = [(slow_iou(boxes[i], box), j) for j, box in enumerate(candidates) if kinds[j] == classes[i]]
@@ -33,8 +31,9 @@ def test_equals_a_slow_twin(score):
 
 def test_the_threshold_itself_votes_and_batches_work():
     boxes, candidates = [[[0.0, 0, 10, 10]]], [[[0.0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4]]]
-    found, scores = box_voting(boxes, [[0.5]], np.array([[1]]), candidates, [[0.5] * 3], np.ones((1, 3), int),
-                               iou_threshold=0.5)
+    found, scores = box_voting(
+        boxes, [[0.5]], np.array([[1]]), candidates, [[0.5] * 3], np.ones((1, 3), int), iou_threshold=0.5
+    )
     np.testing.assert_allclose(found[0, 0], [0, 0, 10, 7.5])
     empty, _ = box_voting(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), candidates[0], [0.5] * 3, np.ones(3, int))
     assert empty.shape == (0, 4)

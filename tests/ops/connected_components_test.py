@@ -62,7 +62,5 @@ def test_a_long_way_takes_few_rounds_compiled_too():
 
 
 def test_maps_of_any_size():
-    run = tf.function(
-        connected_components, autograph=False, input_signature=[tf.TensorSpec((None, None), tf.int32)]
-    )
+    run = tf.function(connected_components, autograph=False, input_signature=[tf.TensorSpec((None, None), tf.int32)])
     assert run(np.array([[5, 5, -1, 5]], "int32")).numpy().tolist() == [[0, 0, -1, 3]]

@@ -24,8 +24,21 @@ def resized(x, size):
 
 
 def slow_merge(
-    masks, boxes, classes, scores, semantic, ranking, image_size, scale, score_threshold=0.5, overlap_threshold=0.5,
-    max_instances=100, min_stuff_area=4096, stuff_area="total", thing_classes="void", connected_stride=4,
+    masks,
+    boxes,
+    classes,
+    scores,
+    semantic,
+    ranking,
+    image_size,
+    scale,
+    score_threshold=0.5,
+    overlap_threshold=0.5,
+    max_instances=100,
+    min_stuff_area=4096,
+    stuff_area="total",
+    thing_classes="void",
+    connected_stride=4,
 ):
     """One image by loops: (map of segment numbers, list of (number, category, score, area, detection))."""
     size = SIZE

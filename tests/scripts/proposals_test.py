@@ -59,7 +59,7 @@ train.steps_per_epoch = 2
 train.prediction_images = 0
 WarmupCosineDecay.warmup_steps = 0
 """
-RESNET = 'resnet.depth = 18\nresnet.weights = None\n'
+RESNET = "resnet.depth = 18\nresnet.weights = None\n"
 
 
 @pytest.mark.slow

@@ -57,11 +57,23 @@ def pretended(runs):
 def test_four_steps_end_in_one_detector_of_shared_features(tmp_path):
     runs = {}
     found = alternate_training(
-        model=assemble, train_data=data(training=True), proposal_data=data(), eval_data=data(), model_dir=tmp_path,
-        steps=9, share_features=True, train_proposals=5, eval_proposals=4, train=pretended(runs), verbose=False,
+        model=assemble,
+        train_data=data(training=True),
+        proposal_data=data(),
+        eval_data=data(),
+        model_dir=tmp_path,
+        steps=9,
+        share_features=True,
+        train_proposals=5,
+        eval_proposals=4,
+        train=pretended(runs),
+        verbose=False,
     )
     assert {name: run["steps"] for name, run in runs.items()} == {
-        "1_rpn": 5, "2_detector": 9, "3_rpn": 5, "4_detector": 9
+        "1_rpn": 5,
+        "2_detector": 9,
+        "3_rpn": 5,
+        "4_detector": 9,
     }
     models = {name[0]: run["model"] for name, run in runs.items()}
     for part in ("backbone", "necks"):
@@ -84,8 +96,16 @@ def test_four_steps_end_in_one_detector_of_shared_features(tmp_path):
 @pytest.mark.slow
 def test_really_trained_apart_and_resumed(tmp_path):
     arguments = dict(
-        model=assemble, train_data=data(training=True), proposal_data=data(), eval_data=data(), model_dir=tmp_path,
-        steps=4, rpn_steps=3, optimizer=SGD(learning_rate=0.01), prediction_images=0, verbose=False,
+        model=assemble,
+        train_data=data(training=True),
+        proposal_data=data(),
+        eval_data=data(),
+        model_dir=tmp_path,
+        steps=4,
+        rpn_steps=3,
+        optimizer=SGD(learning_rate=0.01),
+        prediction_images=0,
+        verbose=False,
     )
     found = alternate_training(**arguments)
     assert isinstance(found, UnsharedRCNN)

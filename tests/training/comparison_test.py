@@ -15,9 +15,7 @@ def test_every_variant_meets_every_seed_and_a_stopped_table_compares_like_with_l
         return {"val_bbox/AP": value + 0.1 * seed, "other": 1}
 
     found = compare(run, {"a": 0.1, "b": 0.3}, (0, 1), tmp_path, metrics=("val_bbox/AP",), title="Two")
-    assert calls == [
-        (0.1, 0, "a/seed_0"), (0.3, 0, "b/seed_0"), (0.1, 1, "a/seed_1"), (0.3, 1, "b/seed_1")
-    ]
+    assert calls == [(0.1, 0, "a/seed_0"), (0.3, 0, "b/seed_0"), (0.1, 1, "a/seed_1"), (0.3, 1, "b/seed_1")]
     np.testing.assert_allclose(found["b"]["val_bbox/AP"], [0.3, 0.4])
     assert json.loads((tmp_path / "comparison.json").read_text()) == {"title": "Two", "seeds": [0, 1], "runs": found}
     assert (tmp_path / "comparison.md").read_text() == (
