@@ -34,9 +34,10 @@ def dense_losses(
             mining). Defaults to `None`, all examples.
         beta: float, where smooth L1 turns linear. Defaults to 1 / 9, Detectron's; detectron2 and torchvision have 0.
         class_normalizer, box_normalizer: what each sum is divided by: `"positive"`, the anchors with an object in the
-            whole batch, as in the authors' code; `"positive_per_image"`, each image's sum by its own positives (at
-            least 1) and then by the number of images, as in torchvision; `"sampled"`, all examples that are not
-            ignored; or a number per image. Default to `"positive"`.
+            whole batch, as in Detectron (which counts one more for each image); `"positive_per_image"`, each image's
+            sum by its own positives (at least 1) and then by the number of images, as the thesis puts it and
+            torchvision has it; `"sampled"`, all examples that are not ignored; or a number per image. Default to
+            `"positive"`.
 
     Returns:
         dict of `"class"` and `"box"`, each (sum, count), float32 scalars.

@@ -13,7 +13,7 @@ class HardExampleSelector(keras.layers.Layer):
 
     Source: Lin's thesis, section 5.5.1 and Table 5.1d, whose settings are batches of 128, 256 and 512, thresholds of
     0.5 and 0.7, and a ratio of 3 or none. The thesis leaves open whether a batch is an image's: here it is, as in the
-    RPN, and the boxes that overlap are the anchors.
+    RPN. The boxes that overlap are the anchors, and an example's loss is that of its classes, as most have no box.
 
     Args:
         count: int, examples of an image. Defaults to 128.
