@@ -1,5 +1,8 @@
 """DeepMask's heads: parts, loops, and that a map gives at every place what the window there gives."""
 
+import math
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -76,3 +79,22 @@ def test_dropout_is_of_the_score_and_of_training():
     np.testing.assert_array_equal(still["mask_logits"], moved["mask_logits"])
     np.testing.assert_array_equal(still["scores"], head(x)["scores"])
     assert abs(float(still["scores"][0, 0, 0] - moved["scores"][0, 0, 0])) > 0
+
+
+@pytest.mark.parametrize(
+    "variant, kernel, features, channels, score",
+    [
+        ("c", 10, 1024, 128, 0),
+        ("b", 10, 1024, 128, 128 * 10 * 10 * 512 + 512),
+        ("a", 10, 1024, 128, 128 * 10 * 10 * 512 + 512 + 1024 * 128 + 128),
+        ("original", 14, 512, 512, 512 * 7 * 7 * 512 + 512),
+    ],
+)
+def test_the_weights_of_figure_3_3(variant, kernel, features, channels, score):
+    """All have one mask branch; that of the score has ever less of its own."""
+    head = MaskProposalHead(kernel_size=kernel, channels=channels, variant=variant)
+    with keras.StatelessScope():
+        head(keras.KerasTensor((None, kernel, kernel, features)))
+    mask = features * channels + channels + kernel**2 * channels * 512 + 512 + 512 * 56**2 + 56**2
+    score += 512 * 1024 + 1024 + 1024 + 1
+    assert sum(math.prod(weight.shape) for weight in head.trainable_weights) == mask + score
