@@ -11,7 +11,7 @@ from panet_tf.evaluation.coco_results import coco_results
 from panet_tf.evaluation.segment_overlap import segment_overlap
 
 
-def shape_mask_baseline(shapes, ground_truth, *, boxes=None, threshold=0.5):
+def shape_mask_baseline(shapes, ground_truth, *, boxes=None, threshold=None):
     """Pastes mean shapes into boxes and judges them as masks, beside masks that fill their boxes.
 
     Args:
@@ -19,7 +19,7 @@ def shape_mask_baseline(shapes, ground_truth, *, boxes=None, threshold=0.5):
         ground_truth: COCO dict, or the path of a JSON file.
         boxes: COCO results with `bbox` (a list or the path of a JSON file): a detector's. `None` (default): the true
             boxes, as if a detector had found all of them; crowds are left out.
-        threshold: float, of the mean shapes. Defaults to 0.5.
+        threshold: float, of the mean shapes. Defaults to `None`: the one that `shapes` have learned, or 0.5.
 
     Returns:
         dict from `"shape"` and `"box"` to dicts of `"AP"`, `"AP50"`, `"AP75"` ... of masks and `"overlap"`, what
@@ -32,6 +32,7 @@ def shape_mask_baseline(shapes, ground_truth, *, boxes=None, threshold=0.5):
         >>> shapes = ShapeMasks.learned("instances_train2017.json")
         >>> shape_mask_baseline(shapes, "instances_val2017.json")["shape"]["AP50"]
     """
+    threshold = getattr(shapes, "threshold", 0.5) if threshold is None else threshold
     truth, _ = coco_ground_truth(ground_truth, with_masks=True, with_keypoints=False)
     if boxes is None:
         boxes = [{**a, "score": 1.0} for a in truth["annotations"] if not a["iscrowd"]]
@@ -49,7 +50,7 @@ def shape_mask_baseline(shapes, ground_truth, *, boxes=None, threshold=0.5):
         x, y, width, height = np.array([box["bbox"] for box in own], "float64").T
         corners, ids = np.stack([y, x, y + height, x + width], axis=-1), [box["category_id"] for box in own]
         masks = shapes(corners, ids)
-        for kind, grids in (("shape", masks), ("box", np.ones_like(masks))):
+        for kind, grids, least in (("shape", masks, threshold), ("box", np.ones_like(masks), 0.5)):
             found[kind] += coco_results(
                 image_id=image_id,
                 boxes=corners,
@@ -57,7 +58,7 @@ def shape_mask_baseline(shapes, ground_truth, *, boxes=None, threshold=0.5):
                 category_ids=ids,
                 size=(images[image_id]["height"], images[image_id]["width"]),
                 masks=grids,
-                threshold=threshold,
+                threshold=least,
             )
     judged = {"results": found["shape"]}
     for kind, results in found.items():

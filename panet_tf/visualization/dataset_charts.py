@@ -7,7 +7,8 @@ from panet_tf.visualization.line_chart import line_chart
 from panet_tf.visualization.side_by_side import side_by_side
 from panet_tf.visualization.stacking import below_each_other
 
-MOST = 15  # categories and instances of an image that have a place of their own in the charts
+MOST = 15  # places of the charts by numbers of categories and instances; what lies beyond counts at the last
+BEYOND = 0.25  # share of the images that may lie beyond
 
 
 def dataset_charts(statistics, *, max_categories=91):
@@ -23,27 +24,11 @@ def dataset_charts(statistics, *, max_categories=91):
     Example:
         >>> page = dataset_charts({"train": dataset_statistics("train.json"), "val": dataset_statistics("val.json")})
     """
-    named = {
-        kind: {
-            f"{name} ({values[f'{kind}_per_image']:.1f})": (np.arange(MOST + 1), _shares(values[f"images_by_{kind}"]))
-            for name, values in statistics.items()
-        }
-        for kind in ("categories", "instances")
-    }
     sizes = {}
     for name, values in statistics.items():
         edges, counts = np.array(values["size_edges"]), np.array(values["instances_by_size"], "float64")
         sizes[name] = (np.sqrt(edges[1:] * edges[:-1]), 100 * counts / max(counts.sum(), 1))
-    lines = [
-        line_chart(
-            curves,
-            title=f"{kind} per image",
-            x_label=f"{kind} ({MOST} or more)",
-            y_label="% of images",
-            y_range=_room_above(curves),
-        )
-        for kind, curves in named.items()
-    ]
+    lines = [_per_image(kind, statistics) for kind in ("categories", "instances")]
     labels = {"x_label": "side, as a share of the image's", "y_label": "% of instances", "y_range": _room_above(sizes)}
     lines.append(line_chart(sizes, title="sizes", log_x=True, **labels))
     bars = []
@@ -59,10 +44,22 @@ def _room_above(curves):
     return 0, 1.1 * max(1.0, *(float(y.max()) for _, y in curves.values())) * (1 + 0.08 * len(curves))
 
 
-def _shares(counts):
-    """Percent of images with 0, 1 .. `MOST` and more."""
-    counts = np.array(counts, "float64")
-    ended = np.zeros(MOST + 1)
-    ended[: min(len(counts), MOST)] = counts[:MOST]
-    ended[MOST] = counts[MOST:].sum()
-    return 100 * ended / max(counts.sum(), 1)
+def _per_image(kind, statistics):
+    """Chart of how many images have so many categories or instances."""
+    counts = {name: np.array(values[f"images_by_{kind}"], "float64") for name, values in statistics.items()}
+    steps = (factor * 10**power for power in range(10) for factor in (1, 2, 5))
+    step = next(step for step in steps if all(of[MOST * step :].sum() <= BEYOND * of.sum() for of in counts.values()))
+    places = step * np.arange(MOST + 1)
+    curves = {
+        f"{name} ({statistics[name][f'{kind}_per_image']:.1f})": (places, _shares(of, step))
+        for name, of in counts.items()
+    }
+    classes = "" if step == 1 else f"from each number to {step - 1} more; "
+    labels = {"x_label": f"{kind} ({classes}{MOST * step} or more)", "y_label": "% of images"}
+    return line_chart(curves, title=f"{kind} per image", y_range=_room_above(curves), **labels)
+
+
+def _shares(counts, step):
+    """Percent of images with 0, `step`, 2 `step` .. `MOST` `step` and more."""
+    places = np.minimum(np.arange(len(counts)) // step, MOST)
+    return 100 * np.bincount(places, weights=counts, minlength=MOST + 1) / max(counts.sum(), 1)

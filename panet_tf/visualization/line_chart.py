@@ -63,7 +63,7 @@ def line_chart(
         across, up = ((v - low) / (high - low) for v, (low, high) in ((x, x_range), (y, y_range)))
         return left + across * (right - left), bottom - up * (bottom - top)
 
-    for value in _ticks(*x_range):
+    for value in (_log_ticks if log_x else _ticks)(*x_range):
         x, _ = place(value, y_range[0])
         draw.line([(x, top), (x, bottom)], fill=(225, 225, 225), width=_SCALE)
         text = f"{10**value:.3g}" if log_x else f"{value:g}"
@@ -108,3 +108,10 @@ def _ticks(low, high):
     step = 10 ** math.floor(math.log10((high - low) / 2))
     step = next(step * factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 8)
     return [step * i for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _log_ticks(low, high):
+    """Logarithms of powers of ten within a range, and of twice and five times as much where it spans few of them."""
+    factors = (1, 2, 5) if high - low < 2.5 else (1,)
+    ticks = [math.log10(f) + power for power in range(math.floor(low), math.ceil(high) + 1) for f in factors]
+    return [tick for tick in ticks if low - 1e-9 <= tick <= high + 1e-9]

@@ -5,6 +5,8 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -112,6 +114,53 @@ def test_recall_is_that_of_pycocotools_without_categories(seed):
         assert result[f"proposals/{metric}/AUC"] < result[f"proposals/{metric}/AR50"]
 
 
+@given(
+    seed=st.integers(0, 10_000),
+    objects=st.integers(0, 6),
+    slots=st.integers(1, 25),
+    crowds=st.sampled_from([0.0, 0.5, 1.0]),
+    grid=st.sampled_from([1, 40]),
+)
+@settings(deadline=None, max_examples=25, derandomize=True)
+def test_recall_is_the_api_s_on_any_scene(seed, objects, slots, crowds, grid):
+    """Ties of overlaps and scores, crowds alone, images with neither objects nor proposals, areas on the borders."""
+    rng = np.random.default_rng(seed)
+    truth = {"images": [{"id": i, "height": 200, "width": 260} for i in (5, 3, 8)], "annotations": []}
+    truth["categories"] = [{"id": number, "name": str(number)} for number in (4, 1, 2)]
+    for image_id in (5, 3):  # the third has no objects
+        for _ in range(objects):
+            x, y, width, height = (grid * np.ceil(rng.uniform(1, 100, 4) / grid)).tolist()
+            truth["annotations"].append(
+                {
+                    "id": len(truth["annotations"]) + 1,
+                    "image_id": image_id,
+                    "category_id": int(rng.choice([4, 1, 2])),
+                    "bbox": [x, y, width, height],
+                    "iscrowd": int(rng.random() < crowds),
+                    "area": float(rng.choice([width * height, 32**2, 96**2, 0])),
+                }
+            )
+    boxes = (grid * np.ceil(rng.uniform(1, 100, (3, slots, 4)) / grid)).astype("float32")
+    for i, image in enumerate(truth["images"]):
+        own = [a["bbox"] for a in truth["annotations"] if a["image_id"] == image["id"]]
+        for d in range(0, slots * bool(own), 2):
+            boxes[i, d] = np.array(own[rng.integers(len(own))])[[1, 0, 3, 2]] + rng.integers(0, 2) * rng.integers(0, 9)
+    boxes[..., 2:] += boxes[..., :2]
+    batch = {"image_ids": np.array([5, 3, 8]), "boxes": boxes, "classes": np.ones((3, slots), "int32")}
+    batch["classes"][1, slots // 2 :] = 0
+    batch["classes"][0] *= seed % 3 > 0  # at times nothing is proposed where objects are
+    batch["scores"] = np.round(rng.random((3, slots)), 1).astype("float32")
+    counts = (1, 4, 20)
+    evaluator = ProposalRecall(truth, metrics="bbox", counts=counts)
+    evaluator.update(batch)
+    found = evaluator.table("bbox")["recall"][..., np.array(counts) - 1]
+    expected = reference(truth, batch, "bbox", counts) if batch["classes"].any() else None
+    if expected is None:  # the API cannot load an empty list
+        assert not (found > 0).any()
+    else:
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
 def test_empty_scenes_and_unseen_images():
     truth = scene(0)
     evaluator = ProposalRecall(truth, metrics="bbox", counts=(10,))
@@ -119,8 +168,12 @@ def test_empty_scenes_and_unseen_images():
     batch = proposals(truth)
     evaluator.update({key: value[4:] for key, value in batch.items()})  # the image without objects
     assert evaluator.result(seen_only=True)["proposals/bbox/AUCs"] == -1.0
-    evaluator.update({key: np.where(value == 7, -1, value) if key == "image_ids" else value
-                      for key, value in ((k, v[:1]) for k, v in batch.items())})
+    evaluator.update(
+        {
+            key: np.where(value == 7, -1, value) if key == "image_ids" else value
+            for key, value in ((k, v[:1]) for k, v in batch.items())
+        }
+    )
     assert evaluator.result()["proposals/bbox/AR10"] == 0.0  # a padding image brings nothing
     evaluator.update({key: value[2:3] for key, value in batch.items()})
     assert evaluator.result(seen_only=True)["proposals/bbox/AR10"] > evaluator.result()["proposals/bbox/AR10"] > 0

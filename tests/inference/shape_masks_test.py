@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from panet_tf.evaluation.rle import masks_to_rle
 from panet_tf.evaluation.segment_overlap import segment_overlap
 from panet_tf.inference.shape_mask_baseline import shape_mask_baseline
 from panet_tf.inference.shape_masks import ShapeMasks
-from tests.evaluation.proposal_recall_test import scene
+from tests.evaluation.proposal_recall_test import SIZE, scene
 
 
 def slow_means(truth, category, size, classes):
@@ -33,12 +34,14 @@ def slow_means(truth, category, size, classes):
 def test_means_are_those_of_the_slow_twin(tmp_path):
     truth = scene(1, images=6)
     truth["categories"].append({"id": 77, "name": "never seen"})
-    shapes = ShapeMasks.learned(truth, size=7, num_aspects=3)
+    shapes = ShapeMasks.learned(truth, size=7, num_aspects=3, prior=0, threshold=0.4)
+    assert (shapes.threshold, shapes.names) == (0.4, ("a", "b", "never seen"))
     for row, category in enumerate((9, 2, None)):
         np.testing.assert_allclose(shapes.means[row], slow_means(truth, category, 7, 3), atol=1e-6)
     shapes.save(tmp_path / "shapes.npz")
     again = ShapeMasks.load(tmp_path / "shapes.npz")
     boxes, ids = [[0, 0, 90, 10], [0, 0, 10, 90], [5, 5, 50, 50]], [9, 9, 77]
+    assert (again.threshold, again.names) == (shapes.threshold, shapes.names)
     found = again(boxes, ids)
     np.testing.assert_array_equal(found, shapes(boxes, ids))
     np.testing.assert_array_equal(found[0], shapes.means[0, 0])  # tall
@@ -46,6 +49,58 @@ def test_means_are_those_of_the_slow_twin(tmp_path):
     assert shapes([], []).shape == (0, 7, 7)
     with pytest.raises(ValueError, match="received 5"):
         shapes([[0, 0, 1, 1]], [5])
+
+
+def test_wider_means_count_as_so_many_instances():
+    truth = scene(1, images=6)
+    truth["categories"].append({"id": 77, "name": "never seen"})
+    plain = ShapeMasks.learned(truth, size=7, num_aspects=1, prior=0)
+    drawn = ShapeMasks.learned(truth, size=7, num_aspects=1, prior=5)
+    of_all = slow_means(truth, None, 7, 1)
+    for row, category in enumerate((9, 2)):
+        n = sum(a["category_id"] == category and not a["iscrowd"] for a in truth["annotations"])
+        of_category = (n * plain.means[row] + 5 * of_all) / (n + 5)
+        # The class of aspects is the whole category here, and is drawn to it again.
+        np.testing.assert_allclose(drawn.means[row], (n * plain.means[row] + 5 * of_category) / (n + 5), atol=1e-6)
+    np.testing.assert_allclose(drawn.means[2], of_all, atol=1e-6)
+    assert np.abs(drawn.means - plain.means)[:2].max() > 1e-3
+
+
+def blobs(seed=0, images=6, objects=5):
+    """Instances that cover a random third of their boxes, each another: no place is covered by half of them."""
+    rng = np.random.default_rng(seed)
+    truth = scene(seed, images=images, objects=objects)
+    for annotation in truth["annotations"]:
+        annotation["iscrowd"] = 0
+        x, y, width, height = annotation["bbox"]
+        cells = rng.random((7, 7)) < 0.35
+        cells[3] |= rng.random(7) < 0.5  # the middle is likelier
+        box = [y, x, y + height, x + width]
+        annotation["segmentation"] = masks_to_rle([cells.astype("float32").repeat(4, 0).repeat(4, 1)], [box], SIZE)[0]
+    return truth
+
+
+def test_the_threshold_is_that_of_the_highest_overlap_with_instances_left_out():
+    """Each instance beside what is learned of the file without it."""
+    truth = blobs()
+    overlaps = np.zeros(19)
+    for annotation in truth["annotations"]:
+        others = {**truth, "annotations": [a for a in truth["annotations"] if a is not annotation]}
+        shapes = ShapeMasks.learned(others, size=7, num_aspects=1, prior=3, threshold=0.5)
+        x, y, width, height = annotation["bbox"]
+        shape = shapes([[y, x, y + height, x + width]], [annotation["category_id"]])[0]
+        one = {**truth, "annotations": [annotation]}
+        own = ShapeMasks.learned(one, size=7, num_aspects=1, prior=0, threshold=0.5)
+        mask = own([[y, x, y + height, x + width]], [annotation["category_id"]])[0] > 0.5
+        for i in range(19):
+            covered = shape >= (i + 1) / 20 - 1e-6  # shapes are float32
+            overlaps[i] += (mask & covered).sum() / (mask | covered).sum()
+    learned = ShapeMasks.learned(truth, size=7, num_aspects=1, prior=3).threshold
+    assert overlaps[round(20 * learned) - 1] == pytest.approx(overlaps.max()) and learned < 0.5
+    # It is what the baseline takes, and it helps: at one half hardly a place would be covered.
+    shapes = ShapeMasks.learned(truth, size=7, num_aspects=1, prior=3)
+    at_half = shape_mask_baseline(shapes, truth, threshold=0.5)["shape"]["overlap"]["mean"]
+    assert shape_mask_baseline(shapes, truth)["shape"]["overlap"]["mean"] > at_half + 0.05
 
 
 def test_mean_shapes_beat_whole_boxes_on_discs():

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from panet_tf.visualization.bar_chart import bar_chart
-from panet_tf.visualization.dataset_charts import dataset_charts
-from panet_tf.visualization.line_chart import COLORS, line_chart
+from panet_tf.visualization.dataset_charts import _per_image, _shares, dataset_charts
+from panet_tf.visualization.line_chart import COLORS, _log_ticks, line_chart
 from panet_tf.visualization.proposal_curves import proposal_curves
+from panet_tf.visualization.shape_gallery import COVERED, shape_gallery
 from panet_tf.visualization.stacking import below_each_other
 
 
@@ -33,6 +34,41 @@ def test_curves_by_the_logarithm_are_straight_where_they_should_be():
     beyond = places > 200  # to the right of the legend
     line = np.polyfit(places[beyond], rows[beyond], 1)
     assert np.abs(np.polyval(line, places[beyond]) - rows[beyond]).max() < 4
+
+
+def test_a_data_set_of_many_instances_an_image_is_not_all_in_the_last_place():
+    few, many = np.zeros(200), np.zeros(200)
+    few[[1, 2, 14, 40]] = 10, 20, 10, 10  # a fifth beyond 15
+    many[[0, 22, 31, 140]] = 5, 60, 20, 15
+    np.testing.assert_allclose(_shares(few, 1)[[0, 1, 2, 14, 15]], [0, 20, 40, 20, 20])
+    np.testing.assert_allclose(_shares(many, 5)[[0, 4, 6, 15]], [5, 60, 20, 15])
+    statistics = {"images_by_instances": few.tolist(), "instances_per_image": 10.0}
+    peaks = []
+    for counts in (few, many):
+        chart = _per_image("instances", {"a": statistics | {"images_by_instances": counts.tolist()}})
+        rows, places = np.nonzero(columns(chart)[60:])  # below the legend
+        peaks.append(float(places[rows == rows.min()].mean()))
+    # Peaks at 2 of 15 places and at the fourth, 20 to 24; the axis goes from 63 to 499.
+    np.testing.assert_allclose(peaks, [63 + 436 * 2 / 15, 63 + 436 * 4 / 15], atol=4)
+
+
+def test_axes_by_logarithms_have_round_numbers():
+    np.testing.assert_allclose(10 ** np.array(_log_ticks(-2, 0)), [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1])
+    np.testing.assert_allclose(10 ** np.array(_log_ticks(0, 3)), [1, 10, 100, 1000])
+
+
+def test_shapes_are_drawn_beside_their_names():
+    means = np.zeros((7, 3, 4, 4))
+    means[:, 1] = 1
+    means[:, 2] = 0.4
+    page = shape_gallery(means, [f"category {k}" for k in range(7)], threshold=0.5)
+    lowest = shape_gallery(means, [f"category {k}" for k in range(7)], threshold=0.3)
+    covered = columns(page, COVERED, tolerance=5)
+    assert covered.sum() == 7 * 56 * 56  # the second shape of each
+    grey = columns(page, (153, 153, 153), tolerance=2)
+    assert grey.sum() >= 7 * 56 * 56 > columns(lowest, (153, 153, 153), tolerance=2).sum()
+    with pytest.raises(ValueError, match="7 names|K names"):
+        shape_gallery(means, ["one"])
 
 
 def test_pages_of_charts():
