@@ -9,35 +9,9 @@ import numpy as np
 from panet_tf.data.coco_lists import choose_categories
 from panet_tf.data.map_files import read_grey_ids
 from panet_tf.data.problem_report import ProblemReport
+from panet_tf.ops.cityscapes_labels import CATEGORIES, PER_LABEL
 
-# The labels that count in the benchmark: id, name, group, whether it has instances, colour. Their order is that of the
-# train ids 0..18. All other ids (ego vehicle, rectification border, parking, caravan, ...) are void.
-_LABELS = (
-    (7, "road", "flat", 0, (128, 64, 128)),
-    (8, "sidewalk", "flat", 0, (244, 35, 232)),
-    (11, "building", "construction", 0, (70, 70, 70)),
-    (12, "wall", "construction", 0, (102, 102, 156)),
-    (13, "fence", "construction", 0, (190, 153, 153)),
-    (17, "pole", "object", 0, (153, 153, 153)),
-    (19, "traffic light", "object", 0, (250, 170, 30)),
-    (20, "traffic sign", "object", 0, (220, 220, 0)),
-    (21, "vegetation", "nature", 0, (107, 142, 35)),
-    (22, "terrain", "nature", 0, (152, 251, 152)),
-    (23, "sky", "sky", 0, (70, 130, 180)),
-    (24, "person", "human", 1, (220, 20, 60)),
-    (25, "rider", "human", 1, (255, 0, 0)),
-    (26, "car", "vehicle", 1, (0, 0, 142)),
-    (27, "truck", "vehicle", 1, (0, 0, 70)),
-    (28, "bus", "vehicle", 1, (0, 60, 100)),
-    (31, "train", "vehicle", 1, (0, 80, 100)),
-    (32, "motorcycle", "vehicle", 1, (0, 0, 230)),
-    (33, "bicycle", "vehicle", 1, (119, 11, 32)),
-)
-CATEGORIES = tuple(
-    {"id": identity, "name": name, "supercategory": group, "isthing": thing, "color": list(color), "train_id": train_id}
-    for train_id, (identity, name, group, thing, color) in enumerate(_LABELS)
-)
-_PER_LABEL = 1000
+_IMAGE = "_leftImg8bit.png"
 
 
 @gin.register(module="panet_tf")
@@ -104,19 +78,41 @@ class CityscapesFiles:
         """Path of an image."""
         return self.path / image["file_name"]
 
+    def instance_maps(self, image_ids=None):
+        """Where the maps of instances are, for `CityscapesEvaluator`, which looks at the ids that are void here too.
+
+        Args:
+            image_ids: iterable of ints. Defaults to all images.
+
+        Returns:
+            dict from image ids to paths.
+        """
+        known = {image["id"]: image for image in self.images}
+        chosen = known if image_ids is None else map(int, image_ids)
+        return {identity: self._ids_map(known[identity]) for identity in chosen}
+
+    @property
+    def image_names(self):
+        """dict from image ids to `<city>_<sequence>_<frame>`, by which the files of results are found."""
+        return {image["id"]: pathlib.Path(image["file_name"]).name.removesuffix(_IMAGE) for image in self.images}
+
     def segments(self, image, height, width):
         """The ids int32 (h, w) and the segments of an image."""
-        path, labels = self._map(image, "instanceIds"), self._map(image, "labelIds")
-        ids = read_grey_ids(labels if labels.exists() and not path.exists() else path)
+        ids = read_grey_ids(self._ids_map(image))
         things = {category["id"]: category["isthing"] for category in CATEGORIES}
         segments = []
         for value in np.unique(ids).tolist():
-            label = value // _PER_LABEL if value >= _PER_LABEL else value
+            label = value // PER_LABEL if value >= PER_LABEL else value
             if label in things:
-                crowd = int(value < _PER_LABEL and things[label])
+                crowd = int(value < PER_LABEL and things[label])
                 segments.append({"id": value, "category_id": label, "iscrowd": crowd})
         listed = [segment["id"] for segment in segments]
         return np.where(np.isin(ids, listed), ids, 0), segments
 
+    def _ids_map(self, image):
+        """Path of the map of an image: `instanceIds`, or `labelIds` where only these are there."""
+        path, labels = self._map(image, "instanceIds"), self._map(image, "labelIds")
+        return labels if labels.exists() and not path.exists() else path
+
     def _map(self, image, kind):
-        return self.truth / f"{image['file_name'].removesuffix('_leftImg8bit.png')}_{self.kind}_{kind}.png"
+        return self.truth / f"{image['file_name'].removesuffix(_IMAGE)}_{self.kind}_{kind}.png"

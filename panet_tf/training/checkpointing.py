@@ -11,7 +11,14 @@ import keras
 from panet_tf.training.atomic_write import remove_partial_files, write_atomically
 
 # Tried in this order when none is named.
-MONITORS = ("val_pq", "val_segm/AP", "val_bbox/AP", "val_proposals/segm/AR1000", "val_proposals/bbox/AR1000")
+MONITORS = (
+    "val_pq",
+    "val_cityscapes/AP",
+    "val_segm/AP",
+    "val_bbox/AP",
+    "val_proposals/segm/AR1000",
+    "val_proposals/bbox/AR1000",
+)
 
 
 @gin.register(module="panet_tf")
@@ -31,8 +38,8 @@ class Checkpointing(keras.callbacks.Callback):
         folder: path of the checkpoints.
         keep: int, how many of the last checkpoints stay. Defaults to 3.
         monitor: key of the logs whose highest value marks the best; `None` (default) takes panoptic quality, or
-            mask AP, or box AP, or recall at 1000 proposals, the first that is there. Nothing is the best while the key
-            is missing.
+            Cityscapes' AP, or mask AP, or box AP, or recall at 1000 proposals, the first that is there. Nothing is the
+            best while the key is missing.
 
     Raises:
         ValueError: when `keep` is below 1.

@@ -7,6 +7,7 @@ import gin
 import keras
 import numpy as np
 
+from panet_tf.evaluation.cityscapes_evaluator import CityscapesEvaluator
 from panet_tf.evaluation.coco_evaluator import CocoEvaluator
 from panet_tf.evaluation.panoptic_evaluator import PanopticEvaluator
 from panet_tf.evaluation.panoptic_submission import PanopticSubmission
@@ -27,8 +28,9 @@ def evaluate(
         evaluators: tuple of evaluators (`update`, `result`, `reset`), or of what makes them: classes with
             `made_for(model, data)`, or functions of `ground_truth` and `max_detections`. `None` (default) is
             `CocoEvaluator` for boxes and, where the model predicts them, masks; and `PanopticEvaluator` where the model
-            predicts panoptic maps and the source has `panoptic_ground_truth()`. Models that propose only, whose
-            detections are all of one class, have `ProposalRecall` in place of the first.
+            predicts panoptic maps and the source has `panoptic_ground_truth()`; and `CityscapesEvaluator` for masks
+            where the source reads `CityscapesFiles`. Models that propose only, whose detections are all of one class,
+            have `ProposalRecall` in place of the first.
         submission: folder for panoptic predictions in COCO's format, PNG files and the JSON beside it, or `None`
             (default).
         merging: dict of settings of the model's `PanopticMerger` that differ in this evaluation, such as
@@ -98,7 +100,7 @@ def predictions(model, dataset):
 
 
 def default_evaluators(outputs, model, data):
-    """`CocoEvaluator` and `PanopticEvaluator` for what a model's predictions and the source's ground truth hold."""
+    """COCO's, Cityscapes' and the panoptic evaluators, for what the predictions and the source's ground truth hold."""
     evaluators = []
     if proposes(model):
         evaluators.append(ProposalRecall.made_for(model, data))
@@ -107,6 +109,8 @@ def default_evaluators(outputs, model, data):
         if "keypoints" in outputs and any(category.get("keypoints") for category in data.categories):
             metrics += ("keypoints",)
         evaluators.append(CocoEvaluator(data.source.coco_ground_truth(), metrics=metrics, **_of_model(model)))
+        if "segm" in metrics and CityscapesEvaluator.fits(data):
+            evaluators.append(CityscapesEvaluator.made_for(model, data))
     if "panoptic" in outputs and hasattr(data.source, "panoptic_ground_truth"):
         evaluators.append(PanopticEvaluator.made_for(model, data))
     return evaluators

@@ -92,7 +92,7 @@ def train(
         initial_weights: path of a `.keras` or `.weights.h5` file to start from; layers that do not fit (heads of other
             classes) are left as they are and listed. Not read on resumption.
         monitor: key of the logs whose highest value marks the best checkpoint. Defaults to panoptic quality where it is
-            measured, else mask AP, else box AP.
+            measured, else Cityscapes' AP, else mask AP, else box AP.
         keep_checkpoints: int. Defaults to 3.
         final_weights: `"last"` or `"best"`, what `model.keras` and the returned model hold. Defaults to `"last"`.
         max_minutes: float or `None`, end the run cleanly after this much time, whatever `steps` says.
