@@ -1,5 +1,7 @@
 """DeepMask's and SharpMask's rows of the thesis's tables are what they say."""
 
+import math
+
 import pytest
 
 from tests.gin_test import NO_VGG, ROOT, build, parameter, parse
@@ -36,6 +38,25 @@ def test_trunks_and_heads(row, trunk, window, cells, channels, variant):
     # All look for objects of the same sizes, half an octave apart.
     sizes = [-(-window * 128 // 224) / scale for scale in model.scales]
     assert len(sizes) == 7 and 64 <= sizes[-1] < 66 and 512 <= sizes[0] < 521
+
+
+def millions(*parts):
+    return sum(math.prod(weight.shape) for part in parts for weight in part.trainable_weights) / 1e6
+
+
+def test_the_thesis_s_trunks_and_numbers_of_weights():
+    """Table 3.1's kernels and section 3.5.1: from about 75M to 17M weights, and under 3M more to refine."""
+    parse("papers/lin_thesis/table3_1/deep_mask.gin", *NO_VGG)
+    model = build()
+    assert model.backbone.output["C4"].shape[-1] == 512 and 75 < millions(model) < 76
+    parse("papers/lin_thesis/table3_3/sharp_mask.gin", "resnet.weights = None")
+    model = build()
+    assert model.backbone.output["C4"].shape[-1] == 1024 and 17 < millions(model.mask_head) + 8.54 < 18
+    assert len([layer for layer in model.backbone.layers if "conv" in layer.name or "downsample" in layer.name]) > 39
+    assert 2.7 < millions(model.refinement) < 2.8
+    parse("papers/lin_thesis/table3_1/w112_p3_d21.gin", "resnet.weights = None")
+    model = build()
+    assert model.backbone.output["C3"].shape[-1] == 512
 
 
 @pytest.mark.parametrize("row, zoom", [("sharp_mask", 0), ("sharp_mask_zoom", 1), ("sharp_mask_zoom2", 2)])

@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.evaluation.proposal_recall import ProposalRecall, boxes_around
 from panet_tf.evaluation.rle import decode, masks_to_rle
-from panet_tf.export.saved_model import export_saved_model
 from panet_tf.heads.mask_proposal import MaskProposalHead
 from panet_tf.models.deep_mask import DeepMask
 from panet_tf.models.proposal_windows import WindowGrid, proposal_scales
@@ -168,20 +166,10 @@ def test_a_step_in_bfloat16_under_xla():
     assert losses[-1] < first[0]
 
 
-def test_it_saves_exports_and_is_judged(tmp_path):
-    """A .keras file and an export give what the model gives; evaluators take it; padding images are no trouble."""
+def test_evaluators_take_it_and_padding_images_are_no_trouble():
     model = tiny()
-    model.preprocessing = Preprocessing(canvases=((64, 64),), short_side=None, long_side=64)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
     images = np.random.default_rng(1).standard_normal((2, 64, 64, 3)).astype("float32")
-    found, again = model.predict({"images": images}, verbose=0), loaded.predict({"images": images}, verbose=0)
-    for key in found:
-        np.testing.assert_allclose(found[key], again[key], atol=1e-5)
-    assert (loaded.scales, loaded.grid) == (model.scales, model.grid)
-    served = tf.saved_model.load(str(export_saved_model(model, tmp_path / "served")))
-    outputs = served.signatures["tensors"](tf.zeros((1, 60, 50, 3), tf.uint8))
-    assert outputs["detection_boxes"].shape == (1, 10, 4) and outputs["detection_masks"].shape == (1, 10, 112, 112)
+    found = model.predict({"images": images}, verbose=0)
     truth = {
         "images": [{"id": i, "height": 64, "width": 64} for i in (0, 1)],
         "categories": [{"id": 1, "name": "a"}],

@@ -4,7 +4,6 @@ import pytest
 import tensorflow as tf
 
 from panet_tf.data.preprocessing import Preprocessing
-from panet_tf.export.saved_model import export_saved_model
 from panet_tf.inference.predictor import Predictor
 from panet_tf.models.fpn_mask_proposals import FPNMaskProposals, fpn_mask_proposals
 from panet_tf.models.mask_cell_sampler import MaskCellSampler
@@ -105,7 +104,7 @@ def test_images_without_objects_train_without_nan():
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
-def test_a_saved_model_proposes_the_same_and_is_served(tmp_path):
+def test_a_saved_model_proposes_the_same_and_its_masks_are_cut_at_half(tmp_path):
     model = tiny(
         preprocessing=Preprocessing(canvases=((64, 96),), short_side=64, long_side=96),
         normalizers={"mask_loss": "regions"},
@@ -119,13 +118,7 @@ def test_a_saved_model_proposes_the_same_and_is_served(tmp_path):
     tf.nest.map_structure(np.testing.assert_array_equal, loaded(batch), expected)
     masks = tiny_masks_at_half(model, batch)
     np.testing.assert_array_equal(expected["masks"].numpy() > 0.5, masks > 0.2)
-
-    pixels = np.uint8(np.random.default_rng(0).integers(0, 255, (32, 48, 3)))
-    served = tf.saved_model.load(str(export_saved_model(model, tmp_path / "served"))).signatures
-    assert set(served) == {"serving_default", "tensors", "full_masks"}
-    found = served["tensors"](images=tf.constant(pixels[None]))
-    direct = Predictor(loaded)(pixels)[0]
-    np.testing.assert_allclose(found["detection_boxes"][0], direct["boxes"], atol=0.01)
+    direct = Predictor(loaded)(np.uint8(np.random.default_rng(0).integers(0, 255, (32, 48, 3))))[0]
     assert direct["masks"].shape == (10, 32, 48)
 
 
