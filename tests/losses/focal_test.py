@@ -74,12 +74,21 @@ def test_far_out_losses_and_gradients_are_finite_and_right(compiled):
             np.testing.assert_allclose(gradients[i], 0 if right else weight * np.sign(x), rtol=1e-5, atol=1e-6)
 
 
-def test_bfloat16_logits_are_computed_in_float32():
-    logits = tf.constant([-50.0, -3.0, 0.0, 3.0, 50.0], tf.bfloat16)
+def test_bfloat16_logits_are_computed_in_float32_and_have_finite_gradients():
+    def values_and_gradients(loss, logits):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            values = loss(logits, tf.constant([True, False] * 5))
+        return values, tape.gradient(values, logits)
+
+    logits = tf.repeat(tf.constant([-50.0, -3.0, 0.0, 3.0, 50.0], tf.bfloat16), 2)
     for name, loss in FORMS.items():
-        found = loss(logits, tf.zeros(5, tf.bool))
-        assert found.dtype == tf.float32
-        np.testing.assert_array_equal(found, loss(tf.cast(logits, tf.float32), tf.zeros(5, tf.bool)), name)
+        found, gradients = values_and_gradients(loss, logits)
+        assert found.dtype == tf.float32 and gradients.dtype == tf.bfloat16
+        exact, exact_gradients = values_and_gradients(loss, tf.cast(logits, tf.float32))
+        np.testing.assert_array_equal(found, exact, name)
+        assert np.isfinite(exact_gradients).all()
+        np.testing.assert_array_equal(gradients, tf.cast(exact_gradients, tf.bfloat16), name)
 
 
 def test_the_truths_probability_may_have_a_floor():

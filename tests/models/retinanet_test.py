@@ -8,29 +8,16 @@ from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.export.saved_model import export_saved_model
 from panet_tf.heads.dense import DenseHead
 from panet_tf.inference.predictor import Predictor
-from panet_tf.models.anchor_generator import AnchorGenerator
 from panet_tf.models.class_loss import ClassLoss
-from panet_tf.models.dense_detection_selector import DenseDetectionSelector
 from panet_tf.models.dense_target_assigner import DenseTargetAssigner
 from panet_tf.models.hard_example_selector import HardExampleSelector
 from panet_tf.models.retinanet import RetinaNet, retinanet
 from panet_tf.models.running_count import RunningCount
 from panet_tf.ops.boxes import box_area
-from tests.models.tiny import CATEGORIES, batch_of_boxes, tiny_backbone
+from tests.models.tiny import CATEGORIES, batch_of_boxes
+from tests.models.tiny import tiny_retinanet as tiny
 
 LOSSES = {"class_loss", "box_loss"}
-
-
-def tiny(**kwargs):
-    """RetinaNet of 8 channels, one convolution a subnet and 6 detections."""
-    parts = {
-        "backbone": tiny_backbone(),
-        "filters": 8,
-        "head": DenseHead(num_classes=2, num_anchors=4, filters=8, num_convs=1, norm=kwargs.get("norm")),
-        "anchor_generator": AnchorGenerator(sizes=(12, 24, 48, 64, 96), ratios=(0.7, 1.4), scales_per_octave=2),
-        "detection_selector": DenseDetectionSelector(score_threshold=0.0, pre_nms_top_k=20, max_detections=6),
-    }
-    return retinanet(categories=CATEGORIES, **(parts | kwargs))
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,16 @@ import keras
 import numpy as np
 
 from panet_tf.heads.box import BoxHead
+from panet_tf.heads.dense import DenseHead
 from panet_tf.heads.mask import MaskHead
 from panet_tf.heads.rpn import RPNHead
 from panet_tf.models.anchor_generator import AnchorGenerator
 from panet_tf.models.anchor_sampler import AnchorSampler
+from panet_tf.models.dense_detection_selector import DenseDetectionSelector
 from panet_tf.models.detection_selector import DetectionSelector
 from panet_tf.models.panet import panet
 from panet_tf.models.proposal_selector import ProposalSelector
+from panet_tf.models.retinanet import retinanet
 from panet_tf.models.roi_sampler import RoISampler
 
 CATEGORIES = ({"id": 7, "name": "left"}, {"id": 3, "name": "right"})
@@ -49,6 +52,18 @@ def tiny_panet(*, filters=8, norm=None, max_detections=6, build=panet, **kwargs)
         detection_selector=DetectionSelector(score_threshold=0.0, max_detections=max_detections),
         **kwargs,
     )
+
+
+def tiny_retinanet(**kwargs):
+    """RetinaNet of 8 channels, one convolution a subnet and 6 detections."""
+    parts = {
+        "backbone": tiny_backbone(),
+        "filters": 8,
+        "head": DenseHead(num_classes=2, num_anchors=4, filters=8, num_convs=1, norm=kwargs.get("norm")),
+        "anchor_generator": AnchorGenerator(sizes=(12, 24, 48, 64, 96), ratios=(0.7, 1.4), scales_per_octave=2),
+        "detection_selector": DenseDetectionSelector(score_threshold=0.0, pre_nms_top_k=20, max_detections=6),
+    }
+    return retinanet(categories=CATEGORIES, **(parts | kwargs))
 
 
 def batch_of_boxes(batch=2, height=64, width=96, slots=4, seed=0, empty=()):

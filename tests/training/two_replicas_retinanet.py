@@ -12,8 +12,8 @@ import tensorflow as tf
 from panet_tf.models.running_count import RunningCount
 from panet_tf.training.sgd import SGD
 from panet_tf.training.strategies import make_strategy
-from tests.models.retinanet_test import tiny
 from tests.models.tiny import batch_of_boxes
+from tests.models.tiny import tiny_retinanet as tiny
 
 CASES = {  # what losses are divided by
     "own_counts": {},
