@@ -41,7 +41,7 @@ def test_trunks_and_heads(row, trunk, window, cells, channels, variant):
 
 
 def millions(*parts):
-    return sum(math.prod(weight.shape) for part in parts for weight in part.trainable_weights) / 1e6
+    return sum(math.prod(weight.shape) for part in parts for weight in part.weights) / 1e6
 
 
 def test_the_thesis_s_trunks_and_numbers_of_weights():
@@ -51,8 +51,7 @@ def test_the_thesis_s_trunks_and_numbers_of_weights():
     assert model.backbone.output["C4"].shape[-1] == 512 and 75 < millions(model) < 76
     parse("papers/lin_thesis/table3_3/sharp_mask.gin", "resnet.weights = None")
     model = build()
-    assert model.backbone.output["C4"].shape[-1] == 1024 and 17 < millions(model.mask_head) + 8.54 < 18
-    assert len([layer for layer in model.backbone.layers if "conv" in layer.name or "downsample" in layer.name]) > 39
+    assert model.backbone.output["C4"].shape[-1] == 1024 and 17.3 < millions(model.backbone, model.mask_head) < 17.5
     assert 2.7 < millions(model.refinement) < 2.8
     parse("papers/lin_thesis/table3_1/w112_p3_d21.gin", "resnet.weights = None")
     model = build()
