@@ -9,7 +9,6 @@ write them).
 """
 
 import json
-import math
 import pathlib
 
 from absl import app, flags
@@ -28,13 +27,12 @@ def main(_):
     print("| | AP | AP50 |\n|---|---|---|")
     for name in ("", *INSTANCE_NAMES.values()):
         numbers = (metrics["/".join(filter(None, (f"cityscapes/{kind}", name)))] for kind in ("AP", "AP50"))
-        cells = ["-" if math.isnan(number) else f"{100 * number:.1f}" for number in numbers]
+        cells = ["-" if number < 0 else f"{100 * number:.1f}" for number in numbers]
         print(f"| {name or 'mean'} | {' | '.join(cells)} |")
     if FLAGS.output:
         path = pathlib.Path(FLAGS.output)
         path.parent.mkdir(parents=True, exist_ok=True)
-        known = {name: None if math.isnan(number) else number for name, number in metrics.items()}
-        path.write_text(json.dumps(known, indent=2) + "\n")
+        path.write_text(json.dumps(metrics, indent=2) + "\n")
 
 
 if __name__ == "__main__":

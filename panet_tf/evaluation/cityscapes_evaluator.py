@@ -171,8 +171,8 @@ class CityscapesEvaluator:
 
         Returns:
             dict of floats: `"cityscapes/AP"`, the mean over overlaps and over the labels that occur, and
-            `"cityscapes/AP50"`; per label `"cityscapes/AP/<name>"` and `"cityscapes/AP50/<name>"`. NaN where there are
-            no objects.
+            `"cityscapes/AP50"`; per label `"cityscapes/AP/<name>"` and `"cityscapes/AP50/<name>"`. -1 where there
+            are no objects, as in COCO's metrics.
         """
         images = self._seen if seen_only else set(self.ground_truth)
         for image_id in images - set(self._objects) - self._skipped:
@@ -187,7 +187,8 @@ class CityscapesEvaluator:
             ]
         )
         occurs = ~np.isnan(table[:, 0])
-        means = table[occurs].mean(0) if occurs.any() else np.full(len(OVERLAPS), np.nan)
+        table[~occurs] = -1.0
+        means = table[occurs].mean(0) if occurs.any() else np.full(len(OVERLAPS), -1.0)
         numbers = {"cityscapes/AP": float(means.mean()), "cityscapes/AP50": float(means[0])}
         if self.per_category if per_category is None else per_category:
             for name, row in zip(INSTANCE_NAMES.values(), table):
