@@ -28,6 +28,8 @@ def main(_):
     export = gin.get_configurable("export_saved_model")
     folder = export(model, FLAGS.output, version=FLAGS.version)
     print(f"Saved {folder}: signatures serving_default, tensors; full_masks with masks, panoptic with stuff")
+    if getattr(model, "takes_proposals", False):
+        print("Each takes images and their proposals, float32 (B, P, 4), yxyx in pixels of the images.")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ Examples:
   python scripts/predict.py --model coco.keras --output predictions --nooverlays photos/ \\
     --gin_bindings 'Preprocessing.short_side = 640' --gin_bindings 'Preprocessing.canvases = ((640, 640),)' \\
     --gin_bindings 'Predictor.preprocessing = @Preprocessing()'
+  python scripts/predict.py --model runs/fast_rcnn --output predictions --annotations instances_val.json \\
+    --proposals proposals_val.json val/
 
 Into the output folder go predictions.json (a COCO data set, with scores), results.json (COCO results) and overlays/;
 of panoptic models also panoptic/ and panoptic.json, COCO's submission format.
@@ -26,6 +28,7 @@ from panet_tf.inference.prediction_folder import PredictionFolder
 flags.DEFINE_string("model", None, "A .keras file, or the model_dir of a run that has ended.", required=True)
 flags.DEFINE_string("output", None, "Folder of what is written.", required=True)
 flags.DEFINE_string("annotations", None, "COCO JSON of the images: its ids are used, its masks drawn beside the found.")
+flags.DEFINE_string("proposals", None, "COCO results with the regions that Fast R-CNN takes; needs --annotations.")
 flags.DEFINE_float("score_threshold", 0.5, "Lower scores are not drawn; the JSON files hold all.")
 flags.DEFINE_integer("batch_size", 1, "Images that go through the network together.", lower_bound=1)
 flags.DEFINE_boolean("overlays", True, "Whether pictures are drawn.")
@@ -41,7 +44,8 @@ def main(arguments):
     predictor = gin.get_configurable("Predictor")(load_model(f.model), batch_size=f.batch_size, masks="rle")
     settings = {"annotations": f.annotations, "score_threshold": f.score_threshold, "overlays": f.overlays}
     folder = PredictionFolder(output, predictor, root=root, **settings)
-    for result in tqdm(predictor.stream(files), total=len(files), unit="image"):
+    regions = None if f.proposals is None else folder.proposals(f.proposals, files)
+    for result in tqdm(predictor.stream(files, regions), total=len(files), unit="image"):
         folder.add(result)
     folder.write()
     print(f"{len(folder.coco.results())} instances in {len(files) - len(predictor.skipped)} images -> {output}")

@@ -11,12 +11,13 @@ import tensorflow as tf
 from panet_tf.export.panoptic_maps import panoptic_pictures
 from panet_tf.export.warmup_requests import canvas_requests, write_warmup_requests
 from panet_tf.ops.masks import paste_masks
+from panet_tf.ops.proposal_slots import proposal_slots
 
 MASK_THRESHOLD = 0.5
 
 
 @gin.register(module="panet_tf")
-def export_saved_model(model, directory, *, preprocessing=None, version=None, warmup=True):
+def export_saved_model(model, directory, *, preprocessing=None, version=None, warmup=True, max_proposals=1000):
     """Writes a model as the next version of a SavedModel, preprocessing and category ids included.
 
     Signatures share the weights; each takes a batch of any length whose images may differ in size:
@@ -27,6 +28,10 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None, wa
     | `tensors` | `images` uint8 (B, h, w, 3) RGB, one size a batch | the same |
     | `full_masks` | `image_bytes` string (B,) | the same, with masks of whole images |
     | `panoptic` | `image_bytes` string (B,) | PNG bytes and segments, of panoptic models |
+
+    A model that takes its regions from outside (Fast R-CNN) has in each signature a second input, `proposals` float32
+    (B, P, 4), yxyx in original pixels, best first, with zeros where an image has fewer than P; P may differ from call
+    to call.
 
     Detections: `detection_boxes` float32 (B, D, 4), yxyx in original pixels; `detection_scores` float32 (B, D), sorted;
     `detection_classes` int64 (B, D), the data set's own ids, 0 in empty slots; `num_detections` int32 (B,);
@@ -51,12 +56,15 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None, wa
         version: int. Defaults to one more than the newest.
         warmup: bool, whether TF Serving is to run each signature once on each canvas while it loads the model, so that
             no client waits for it: requests in `assets.extra/tf_serving_warmup_requests`. Defaults to True.
+        max_proposals: int, of models that take proposals: the first of each image that are classified. The graph has
+            room for as many, whatever clients send. Defaults to 1000.
 
     Returns:
         `pathlib.Path` of the version's folder.
 
     Raises:
-        ValueError: if the version exists, or the model carries no preprocessing and none is given.
+        ValueError: if the version exists, the model carries no preprocessing and none is given, or `max_proposals` is
+            below 1.
 
     Example:
         >>> export_saved_model(model, "served/panet")
@@ -75,30 +83,42 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None, wa
             f"a version is written once, received version={version} and found {sorted(versions)} in {directory}."
         )
 
+    if max_proposals < 1:
+        raise ValueError(f"max_proposals must be at least 1, received {max_proposals}.")
+
     # A function of its own, so that all signatures share one graph of the model for each canvas.
     call = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
-    detect = _detector(model, call, preprocessing)
+    detect = _detector(model, call, preprocessing, max_proposals)
     archive = keras.export.ExportArchive()
     archive.track(model)
-    image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    takes_proposals = getattr(model, "takes_proposals", False)
+    proposals = [tf.TensorSpec((None, None, 4), tf.float32, name="proposals")] if takes_proposals else []
+    image_bytes = [tf.TensorSpec((None,), tf.string, name="image_bytes"), *proposals]
+    tensors = [tf.TensorSpec((None, None, None, 3), tf.uint8, name="images"), *proposals]
 
-    def from_bytes(image_bytes):
-        return detect(image_bytes, _decode)
+    def from_bytes(image_bytes, proposals=None):
+        return detect(image_bytes, _decode, proposals)
 
-    def full_masks(image_bytes):
-        return _with_pasted_masks(detect(image_bytes, _decode), getattr(model, "whole_pixels", False))
+    def from_tensors(images, proposals=None):
+        return detect(images, lambda image: image, proposals)
 
-    archive.add_endpoint("serving_default", from_bytes, [image_bytes])
+    def full_masks(image_bytes, proposals=None):
+        return _with_pasted_masks(from_bytes(image_bytes, proposals), getattr(model, "whole_pixels", False))
+
+    archive.add_endpoint("serving_default", from_bytes, image_bytes)
     signatures = {"serving_default": "image_bytes", "tensors": "images"}
-    tensors = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")
-    archive.add_endpoint("tensors", lambda images: detect(images, lambda image: image), [tensors])
+    archive.add_endpoint("tensors", from_tensors, tensors)
     if getattr(model, "mask_head", None) is not None:
-        archive.add_endpoint("full_masks", full_masks, [image_bytes])
+        archive.add_endpoint("full_masks", full_masks, image_bytes)
         signatures["full_masks"] = "image_bytes"
     categories = {"categories": model.categories}
     if getattr(model, "panoptic_merger", None) is not None:
-        panoptic = _detector(model, call, preprocessing, panoptic=True)
-        archive.add_endpoint("panoptic", lambda image_bytes: panoptic(image_bytes, _decode), [image_bytes])
+        maps = _detector(model, call, preprocessing, max_proposals, panoptic=True)
+
+        def panoptic(image_bytes, proposals=None):
+            return maps(image_bytes, _decode, proposals)
+
+        archive.add_endpoint("panoptic", panoptic, image_bytes)
         signatures["panoptic"] = "image_bytes"
         categories["panoptic_categories"] = model.panoptic_categories
 
@@ -110,19 +130,22 @@ def export_saved_model(model, directory, *, preprocessing=None, version=None, wa
     for name, items in categories.items():
         (extra / f"{name}.json").write_text(json.dumps([dict(item) for item in items], indent=1))
     if warmup:
-        write_warmup_requests(unfinished, canvas_requests(signatures, preprocessing))
+        write_warmup_requests(unfinished, canvas_requests(signatures, preprocessing, takes_proposals))
     os.replace(unfinished, folder)
     return folder
 
 
-def _detector(model, call, preprocessing, panoptic=False):
-    """Function from a batch of images (and how to read one) to detections or panoptic maps in the data set's terms."""
+def _detector(model, call, preprocessing, max_proposals, panoptic=False):
+    """Function from images, how to read one, and proposals, to detections or panoptic maps in the data set's terms."""
     ids = tf.constant([0] + [category["id"] for category in model.categories], tf.int64)
 
-    def on_canvas(batch, read, canvas):
+    def on_canvas(batch, read, proposals, canvas):
         specs = {key: tf.TensorSpec((2,), tf.float32) for key in ("image_sizes", "original_sizes", "scales", "offsets")}
         specs["images"] = tf.TensorSpec((*canvas, 3), tf.float32)
         inputs = tf.map_fn(lambda item: preprocessing(read(item), canvas), batch, fn_output_signature=specs)
+        if proposals is not None:
+            place = {key: inputs[key] for key in ("original_sizes", "scales", "offsets")}
+            inputs["proposals"] = proposal_slots(proposals, count=max_proposals, **place)
         found = call(inputs)
         if panoptic:
             sizes = tf.cast(inputs["original_sizes"], tf.int32)
@@ -139,14 +162,14 @@ def _detector(model, call, preprocessing, panoptic=False):
                 outputs[f"detection_{kind}"] = found[kind]
         return outputs
 
-    def detect(batch, read):
+    def detect(batch, read, proposals):
         canvases = preprocessing.canvases
         if len(canvases) == 1:
-            return on_canvas(batch, read, canvases[0])
+            return on_canvas(batch, read, proposals, canvases[0])
         resized = tf.map_fn(
             lambda item: preprocessing.resized(tf.shape(read(item))[:2]), batch, fn_output_signature=tf.float32
         )
-        branches = [lambda canvas=canvas: on_canvas(batch, read, canvas) for canvas in canvases]
+        branches = [lambda canvas=canvas: on_canvas(batch, read, proposals, canvas) for canvas in canvases]
         return tf.switch_case(tf.cast(preprocessing.canvas_index(resized), tf.int32), branches)
 
     return detect

@@ -42,12 +42,14 @@ def write_warmup_requests(folder, requests, *, model_name="warmup"):
     return path
 
 
-def canvas_requests(signatures, preprocessing):
+def canvas_requests(signatures, preprocessing, with_proposals=False):
     """A black image of each canvas' size for each signature: every graph that clients will need runs once.
 
     Args:
         signatures: dict from names of signatures to the name of their input, `"image_bytes"` or `"images"`.
         preprocessing: `panet_tf.data.Preprocessing`.
+        with_proposals: bool, whether each signature also takes `"proposals"`: then the whole image is one. Defaults to
+            False.
 
     Returns:
         List as `write_warmup_requests` takes it.
@@ -57,7 +59,10 @@ def canvas_requests(signatures, preprocessing):
         for height, width in preprocessing.canvases:
             image = tf.zeros((height, width, 3), tf.uint8)
             value = image if name == "images" else tf.io.encode_png(image)
-            requests.append((signature, {name: value[None]}))
+            inputs = {name: value[None]}
+            if with_proposals:
+                inputs["proposals"] = tf.constant([[[0.0, 0.0, height, width]]])
+            requests.append((signature, inputs))
     return requests
 
 

@@ -48,12 +48,15 @@ class AugmentedDetector:
         config = {**like.get_config(), "short_side": scale, "long_side": self.settings.long_side}
         return Preprocessing(**config | {"canvases": self.settings.canvases or ((short, long), (long, short))})
 
-    def __call__(self, image, mask_threshold=0.5):
+    def __call__(self, image, mask_threshold=0.5, proposals=None):
         """Detects in one image.
 
         Args:
             image: uint8 or float (h, w, 3), RGB in 0..255.
             mask_threshold: float, of probabilities that are not voted on. Defaults to 0.5.
+            proposals: float (P, 4), yxyx in the image's pixels, zeros behind: regions for all views and models in place
+                of their own; always as many, or graphs are traced anew. Needed by models that take them. Defaults to
+                `None`.
 
         Returns:
             dict of `boxes` float32 (n, 4), yxyx in the image's pixels, `scores` float32 (n,), descending, `classes`
@@ -62,7 +65,7 @@ class AugmentedDetector:
         """
         size = tuple(image.shape[:2])
         views = [self._view(image, preprocessing) for preprocessing in self.preprocessings]
-        united = self._united(views, size[1])
+        united = self._united(views, size[1], proposals)
         found = self._suppressed(united)
         if any(stage.has_masks for stage in self.stages):
             windows = self._windows(views, united, found, size, mask_threshold)
@@ -87,12 +90,12 @@ class AugmentedDetector:
         """Boxes of the image (n, 4) as those of the image and its mirror, (2, n, 4)."""
         return np.stack([boxes, _mirror(boxes, width)]) if self.settings.flips else boxes[None]
 
-    def _united(self, views, width):
+    def _united(self, views, width, proposals=None):
         """All boxes that score enough: `boxes`, `scores`, `classes`, and `source`, model, view and side of each."""
-        proposals = None
-        if self.settings.proposals == "first":
+        if proposals is None and self.settings.proposals == "first":
             alone = {key: value[:1] for key, value in views[0].items()}
-            proposals = self._both(self.stages[0].proposals(alone)[0].numpy(), width)
+            proposals = self.stages[0].proposals(alone)[0]
+        proposals = None if proposals is None else self._both(np.asarray(proposals), width)
         parts = []
         for model, stages in enumerate(self.stages):
             for view, inputs in enumerate(views):

@@ -46,7 +46,7 @@ class DetectionsJson:
         Raises:
             ValueError: `image_ids` were given and do not hold the image.
         """
-        image_id = self._image_id(result["file_name"])
+        image_id = self.image_id(result["file_name"])
         height, width = result["size"]
         self._images.append({"id": image_id, "file_name": result["file_name"] or "", "height": height, "width": width})
         masks = result.get("masks")
@@ -83,10 +83,21 @@ class DetectionsJson:
         partial.write_text(json.dumps(self.results() if results_only else self.dataset()), encoding="utf-8")
         os.replace(partial, path)
 
-    def _image_id(self, file_name):
+    def image_id(self, file_name):
+        """The id of an image: of the data set, or the number of the next that comes.
+
+        Args:
+            file_name: str or path, or `None`.
+
+        Returns:
+            int.
+
+        Raises:
+            ValueError: `image_ids` were given and do not hold the image.
+        """
         if self.image_ids is None:
             return len(self._images) + 1
-        for name in (file_name, pathlib.Path(file_name or "").name):
+        for name in (str(file_name), pathlib.Path(file_name or "").name):
             if name in self.image_ids:
                 return self.image_ids[name]
         raise ValueError(f"image_ids must hold every image, received {file_name!r}, which is not among them.")

@@ -6,6 +6,7 @@ import pathlib
 
 from PIL import Image
 
+from panet_tf.data.proposals import Proposals
 from panet_tf.evaluation.coco_ground_truth import coco_ground_truth
 from panet_tf.evaluation.panoptic_folder import PanopticFolder
 from panet_tf.evaluation.panoptic_submission import PanopticSubmission
@@ -45,6 +46,7 @@ class PredictionFolder:
         self.score_threshold, self.overlays = score_threshold, overlays
         self._categories = predictor.panoptic_categories
         self._truth = self._maps = image_ids = None
+        self._sizes = {}
         if annotations is not None:
             content = json.loads(pathlib.Path(annotations).read_text(encoding="utf-8"))
             listed = content.get("annotations") if isinstance(content, dict) else None
@@ -52,11 +54,35 @@ class PredictionFolder:
                 self._maps = PanopticFolder(content, pathlib.Path(annotations).with_suffix(""))
             else:
                 content = self._truth = coco_ground_truth(annotations)[0]
-            image_ids = {image["file_name"]: image["id"] for image in content.get("images", ())}
+            images = content.get("images", ())
+            image_ids = {image["file_name"]: image["id"] for image in images}
+            self._sizes = {image["id"]: (image.get("height"), image.get("width")) for image in images}
         self.coco = DetectionsJson(predictor.categories, image_ids=image_ids)
         self.panoptic = None
         if self._categories is not None:
             self.panoptic = PanopticSubmission(self.output / "panoptic", categories=self._categories)
+
+    def proposals(self, path, files):
+        """Regions of images from a file, for a predictor whose model takes them.
+
+        Args:
+            path: COCO results, as `Proposals` reads them; the annotations say which image is which.
+            files: paths of the images, all of which the annotations hold.
+
+        Returns:
+            Iterator of float32 (n, 4), yxyx in pixels, one for each file.
+
+        Raises:
+            ValueError: there are no annotations, or they or the file do not fit the images.
+        """
+        if self.coco.image_ids is None:
+            raise ValueError("proposals are found by the ids of images: give their annotations, received none.")
+        ids = [self.coco.image_id(file) for file in files]
+        sizes = {image_id: self._sizes[image_id] for image_id in ids if None not in self._sizes[image_id]}
+        given = Proposals(path)
+        if sizes:
+            given.check(list(sizes), list(sizes.values()))
+        return (given.of_image(image_id)[0] for image_id in ids)
 
     def add(self, result):
         """Writes the pictures and the map of one image, and keeps the rest for `write`.

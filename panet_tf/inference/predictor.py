@@ -11,8 +11,10 @@ from PIL import Image, ImageOps
 from panet_tf.evaluation.rle import decode, masks_to_rle
 from panet_tf.inference.keypoints import keeping_logits, keypoint_result
 from panet_tf.inference.panoptic import panoptic_result
+from panet_tf.inference.proposals_of_images import proposals_of_images
 from panet_tf.inference.read_pixels import read_pixels
 from panet_tf.ops.masks import paste_masks_numpy
+from panet_tf.ops.proposal_slots import proposal_slots
 
 MASKS = ("bool", "rle", None)
 
@@ -44,6 +46,8 @@ class Predictor:
             says (`KeypointHead.keep_logits`). Defaults to `None`.
         augmentation: `TestTimeAugmentation`: several sizes, mirrors, voting, ensembles. Images then go through one by
             one, and sizes are its own. Defaults to `None`: one look at each image.
+        max_proposals: int, of models that take their regions from outside (Fast R-CNN): the first of each image that
+            are classified. Defaults to 1000.
 
     Raises:
         ValueError: the model carries no preprocessing and none is given, or an argument is out of range.
@@ -53,6 +57,7 @@ class Predictor:
         >>> cells = predictor("image.png")[0]
         >>> cells["boxes"].shape, cells["masks"].shape, cells["names"][0]
         ((76, 4), (76, 256, 256), 'nucleus')
+        >>> found = Predictor(fast_rcnn)(["a.png", "b.png"], proposals=[boxes_of_a, boxes_of_b])
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Predictor:
         jit_compile=False,
         exact_keypoints=None,
         augmentation=None,
+        max_proposals=1000,
     ):
         preprocessing = preprocessing or getattr(model, "preprocessing", None)
         if preprocessing is None:
@@ -78,6 +84,8 @@ class Predictor:
             raise ValueError(f"masks must be one of {MASKS}, received {masks!r}.")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
+        if max_proposals < 1:
+            raise ValueError(f"max_proposals must be at least 1, received {max_proposals}.")
         self.model = model
         self.categories = tuple(model.categories)
         self.panoptic_categories = getattr(model, "panoptic_categories", None)
@@ -86,18 +94,21 @@ class Predictor:
         self.score_threshold = float(score_threshold)
         self.mask_threshold = float(mask_threshold)
         self.masks = masks
+        self.max_proposals = int(max_proposals)
         self.skipped = []
         self._augmented = None if augmentation is None else augmentation.detector(model, preprocessing)
         self._function = tf.function(
             lambda inputs: _call(model, inputs, exact_keypoints), jit_compile=jit_compile, autograph=False
         )
 
-    def __call__(self, images):
+    def __call__(self, images, proposals=None):
         """Predicts one image or several.
 
         Args:
             images: an image or a list (any iterable) of images. An image is the path of a file; an array (h, w, 3), RGB
                 in 0..255, (h, w) or (h, w, 1), grey, or (h, w, 4), whose alpha is dropped; or a `PIL.Image`.
+            proposals: for models that take them, and for those alone: an array (n, 4) for one image, for several a list
+                (any iterable) of arrays in their order; yxyx in each image's pixels, best first. Defaults to `None`.
 
         Returns:
             list of dicts in the order of `images`, without those that could not be read:
@@ -110,25 +121,25 @@ class Predictor:
             them.
 
         Raises:
-            ValueError: an array that is no image.
+            ValueError: an array that is no image; proposals are missing, not wanted, or not as many as images.
         """
-        return sorted(self.stream(images), key=lambda result: result["index"])
+        return sorted(self.stream(images, proposals), key=lambda result: result["index"])
 
-    def stream(self, images):
+    def stream(self, images, proposals=None):
         """Predicts images one batch after another, so that a folder of any length needs the memory of a few.
 
         Args:
-            images: as in a call, e.g. a generator.
+            images, proposals: as in a call, e.g. generators.
 
         Yields:
             What a call returns, as soon as it is there: images of another canvas may overtake.
         """
         if isinstance(images, str | os.PathLike | np.ndarray | tf.Tensor | Image.Image):
-            images = [images]
+            images, proposals = [images], None if proposals is None else [proposals]
         waiting = {}
         skipped = len(self.skipped)
         count = 0
-        for index, image in enumerate(images):
+        for index, (image, regions) in enumerate(proposals_of_images(self.model, images, proposals)):
             count += 1
             name = str(image) if isinstance(image, str | os.PathLike) else None
             if name is None:
@@ -142,11 +153,14 @@ class Predictor:
                     continue
             size = pixels.shape[:2]
             if self._augmented is not None:
-                found = self._instances(self._augmented(pixels, self.mask_threshold), size)
+                seen = self._augmented(pixels, self.mask_threshold, self._slots(regions, size))
+                found = self._instances(seen, size)
                 yield {"index": index, "file_name": name, "size": tuple(size), **found}
                 continue
             canvas = int(self.preprocessing.canvas_index(self.preprocessing.resized(size)))
             shown = self.preprocessing(pixels, canvas=self.preprocessing.canvases[canvas])
+            if regions is not None:
+                shown["proposals"] = self._slots(regions, size, scales=shown["scales"][None])
             batch = waiting.setdefault(canvas, [])
             batch.append(({"index": index, "file_name": name, "size": tuple(size)}, shown))
             if len(batch) == self.batch_size:
@@ -155,6 +169,12 @@ class Predictor:
             yield from self._predict(batch)
         if len(self.skipped) > skipped:
             logging.warning("%d of %d images could not be read and were skipped.", len(self.skipped) - skipped, count)
+
+    def _slots(self, regions, size, scales=None):
+        """Proposals (n, 4) of an image in the slots of the network, or `None` for none."""
+        if regions is None:
+            return None
+        return proposal_slots(regions[None], count=self.max_proposals, original_sizes=[size], scales=scales)[0]
 
     def _predict(self, batch):
         """Results of up to `batch_size` images of one canvas."""

@@ -7,6 +7,7 @@ from panet_tf.inference.augmented_detector import AugmentedDetector
 from panet_tf.inference.combined_masks import COMBINATIONS
 from panet_tf.inference.load_model import load_model
 from panet_tf.ops.box_voting import SCORES
+from panet_tf.ops.proposal_slots import proposal_slots
 from panet_tf.ops.soft_nms import METHODS
 
 
@@ -128,11 +129,12 @@ class TestTimeAugmentation:
             `original_sizes`, and where the models find any `segmentations` (1, D), run-length codes, and `keypoints`.
         """
         detector = self.detector(model, data.preprocessing)
+        takes_proposals = getattr(model, "takes_proposals", False)
         for raw in data.source.samples():
             if int(raw["image_id"]) < 0:  # it cannot be read
                 continue
             image = raw["image"].numpy()
-            found = detector(image)
+            found = detector(image, proposals=_proposals(data, raw) if takes_proposals else None)
             if "segmentations" in found:
                 codes = np.empty(len(found["boxes"]), object)
                 codes[:] = found["segmentations"]
@@ -140,3 +142,12 @@ class TestTimeAugmentation:
             sizes = np.array(image.shape[:2], "float32")
             found |= {"image_ids": raw["image_id"].numpy(), "original_sizes": sizes}
             yield {name: np.asarray(value)[None] for name, value in found.items()}
+
+
+def _proposals(data, raw):
+    """Those that the data bring for an image, float32 (P, 4), in its own pixels."""
+    if getattr(data, "proposals", None) is None:
+        raise ValueError("the model takes its regions from outside: give DetectionData its proposals, received none.")
+    size = tuple(raw["image"].shape[:2])
+    boxes, _ = data.proposals.of_image(int(raw["image_id"]), size)
+    return proposal_slots(boxes[None], count=data.max_proposals, original_sizes=[size])[0]

@@ -67,6 +67,16 @@ class BoxesAndMasks(keras.Model):
         """The segmenter's rule by which masks are pasted."""
         return self.segmenter.whole_pixels
 
+    @property
+    def mask_head(self):
+        """The segmenter's: exports with masks have a signature of their own."""
+        return self.segmenter.mask_head
+
+    @property
+    def takes_proposals(self):
+        """Whether the detector's regions come with the inputs."""
+        return getattr(self.detector, "takes_proposals", False)
+
     def call(self, inputs, training=False):
         inputs = complete_inputs(inputs)
         inputs = {key: value for key, value in inputs.items() if key not in TARGETS}

@@ -190,6 +190,11 @@ class RCNN(Detector):
         """Detections per image, at most."""
         return self.detection_selector.max_detections
 
+    @property
+    def takes_proposals(self):
+        """Whether regions come with the inputs: what the predictor and the export ask for beside images."""
+        return self.rpn_head is None
+
     def _build_parts(self):
         """Creates every weight now, so that saving, freezing and resuming never meet a half-built model."""
         bottom = self.backbone.output

@@ -60,6 +60,26 @@ class UnsharedRCNN(keras.Model):
         """The detector's rule by which masks are pasted."""
         return self.second.whole_pixels
 
+    @property
+    def mask_head(self):
+        """The detector's, or `None`: exports with masks have a signature of their own."""
+        return self.second.mask_head
+
+    @property
+    def keypoint_head(self):
+        """The detector's, or `None`: it says how the predictor reads keypoints."""
+        return self.second.keypoint_head
+
+    @property
+    def panoptic_merger(self):
+        """The detector's, or `None`."""
+        return self.second.panoptic_merger
+
+    @property
+    def panoptic_categories(self):
+        """The detector's, or `None`."""
+        return self.second.panoptic_categories
+
     def call(self, inputs, training=False):
         inputs = {key: value for key, value in complete_inputs(inputs).items() if key not in TARGETS}
         proposed = self.first(inputs, training=False)

@@ -64,7 +64,7 @@ RESNET = "resnet.depth = 18\nresnet.weights = None\n"
 
 @pytest.mark.slow
 def test_from_mask_proposals_to_fast_rcnn(run_script, tmp_path, capsys):
-    """Mask proposals are trained, written, classified, and their number is varied."""
+    """Mask proposals are trained, written and classified, their number is varied, and all is predicted and exported."""
     (tmp_path / "masks.gin").write_text(TINY.format(
         model="models/fpn_mask_proposals_mobilenet_v2",
         own='train.evaluators = (@ProposalRecall,)\ntrain.monitor = "val_proposals/segm/AR1000"\n',
@@ -87,3 +87,17 @@ def test_from_mask_proposals_to_fast_rcnn(run_script, tmp_path, capsys):
     found = json.loads((tmp_path / "c" / "comparison.json").read_text())
     assert set(found["fpn"]) == {"5", "20"} and all(0 <= row["bbox/AP"] <= 1 for row in found["fpn"].values())
     assert (tmp_path / "c" / "comparison.png").exists()
+
+    # Regions come beside images of one's own too.
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.full((64, 64, 3), 90, "uint8")).save(tmp_path / "images" / "a.png")
+    truth = {"images": [{"id": json.loads(path.read_text())[0]["image_id"], "file_name": "a.png"}]}
+    truth |= {"annotations": [], "categories": [{"id": 1, "name": "disc"}]}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    beside = ("--annotations", tmp_path / "truth.json", "--proposals", path)
+    run_script("predict", "--model", tmp_path / "boxes", "--output", tmp_path / "f", *beside, tmp_path / "images")
+    assert "instances in 1 images" in capsys.readouterr().out and (tmp_path / "f" / "results.json").exists()
+    room = ("--gin_bindings", "export_saved_model.max_proposals = 20")
+    run_script("export", "--model", tmp_path / "boxes", "--output", tmp_path / "served", *room)
+    assert "Each takes images and their proposals" in capsys.readouterr().out
+    assert (tmp_path / "served" / "1" / "saved_model.pb").exists()
