@@ -20,6 +20,7 @@ def line_chart(
     x_range=None,
     y_range=None,
     log_x=False,
+    names_below=False,
     size=(400, 520),
     font_size=14,
 ):
@@ -31,6 +32,8 @@ def line_chart(
         title, x_label, y_label: str, above and along the axes.
         x_range, y_range: (lowest, highest), or `None` for that of the values.
         log_x: bool, whether x, above 0, is drawn by its logarithm. Defaults to False.
+        names_below: bool, whether the names stand at the bottom left, for curves that fall. Defaults to False: at the
+            top.
         size: (height, width) in pixels. Defaults to (400, 520).
         font_size: int, in pixels. Defaults to 14.
 
@@ -66,7 +69,7 @@ def line_chart(
     for value in (_log_ticks if log_x else _ticks)(*x_range):
         x, _ = place(value, y_range[0])
         draw.line([(x, top), (x, bottom)], fill=(225, 225, 225), width=_SCALE)
-        text = f"{10**value:.3g}" if log_x else f"{value:g}"
+        text = _of_power(value) if log_x else f"{value:g}"
         draw.text((x, bottom + 0.3 * line), text, fill=(0, 0, 0), font=letters, anchor="ma")
     for value in _ticks(*y_range):
         _, y = place(x_range[0], value)
@@ -78,8 +81,9 @@ def line_chart(
         points = [place(*point) for point in zip(np.clip(x[seen], *x_range), np.clip(y[seen], *y_range))]
         if len(points) > 1:
             draw.line(points, fill=color, width=2 * _SCALE, joint="curve")
+    first = bottom - (1.3 * len(curves) + 0.5) * line if names_below else top
     for i, (color, name) in enumerate(zip(_colors(), curves)):
-        y = top + (0.9 + 1.3 * i) * line
+        y = first + (0.9 + 1.3 * i) * line
         draw.line([(left + 0.6 * line, y), (left + 2 * line, y)], fill=color, width=2 * _SCALE)
         draw.text((left + 2.4 * line, y), name, fill=(0, 0, 0), font=letters, anchor="lm")
     draw.text((width / 2, 0.9 * line), title, fill=(0, 0, 0), font=letters, anchor="mm")
@@ -108,6 +112,11 @@ def _ticks(low, high):
     step = 10 ** math.floor(math.log10((high - low) / 2))
     step = next(step * factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 8)
     return [step * i for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _of_power(value):
+    number = 10**value
+    return f"{number:,.0f}" if number >= 10 else f"{number:.3g}"
 
 
 def _log_ticks(low, high):

@@ -37,6 +37,6 @@ def proposal_curves(tables, *, title="", counts=(10, 100, 1000)):
             name: (table["iou_thresholds"], np.maximum(table["recall"][:, 0, min(count, len(table["counts"])) - 1], 0))
             for name, table in tables.items()
         }
-        labels = {"x_label": "IoU", "y_label": "recall", "x_range": (0.5, 1), "y_range": (0, 1)}
+        labels = {"x_label": "IoU", "y_label": "recall", "x_range": (0.5, 1), "y_range": (0, 1), "names_below": True}
         rows[1].append(line_chart(curves, title=f"{title} {count} proposals".strip(), **labels))
     return below_each_other([side_by_side(row) for row in rows])

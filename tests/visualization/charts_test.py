@@ -3,7 +3,7 @@ import pytest
 
 from panet_tf.visualization.bar_chart import bar_chart
 from panet_tf.visualization.dataset_charts import _per_image, _shares, dataset_charts
-from panet_tf.visualization.line_chart import COLORS, _log_ticks, line_chart
+from panet_tf.visualization.line_chart import COLORS, _log_ticks, _of_power, line_chart
 from panet_tf.visualization.proposal_curves import proposal_curves
 from panet_tf.visualization.shape_gallery import COVERED, shape_gallery
 from panet_tf.visualization.stacking import below_each_other
@@ -55,6 +55,15 @@ def test_a_data_set_of_many_instances_an_image_is_not_all_in_the_last_place():
 def test_axes_by_logarithms_have_round_numbers():
     np.testing.assert_allclose(10 ** np.array(_log_ticks(-2, 0)), [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1])
     np.testing.assert_allclose(10 ** np.array(_log_ticks(0, 3)), [1, 10, 100, 1000])
+    assert [_of_power(power) for power in (-2, 0, 1, 3, 4)] == ["0.01", "1", "10", "1,000", "10,000"]
+
+
+def test_names_stand_where_no_curve_does():
+    falling = {"a": ([0, 1], [1, 0])}
+    for below, rows in ((False, slice(28, 70)), (True, slice(310, 350))):
+        chart = line_chart(falling, names_below=below)
+        assert (columns(chart)[rows, 70:95].sum(axis=1) > 15).any()  # the line before the name
+        assert not (columns(chart)[310:350, 70:95].any() and not below)
 
 
 def test_shapes_are_drawn_beside_their_names():
