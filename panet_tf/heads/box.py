@@ -6,6 +6,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from panet_tf.heads.class_channels import box_channels
 from panet_tf.heads.dense_block import DenseBlock
 from panet_tf.heads.level_fusion import LevelFusion
 from panet_tf.heads.regions import flatten_regions, split_regions
@@ -117,6 +118,10 @@ class BoxHead(keras.layers.Layer):
             "class_logits": split_regions(self.class_logits(x), features[0]),
             "box_deltas": split_regions(box_deltas, features[0]),
         }
+
+    def class_channels(self, num_classes):
+        """Classes of the last layers' channels, for weights of other classes: see `box_channels`."""
+        return box_channels(self, num_classes)
 
     def get_config(self):
         return {

@@ -4,6 +4,7 @@ import math
 
 import gin
 import keras
+import numpy as np
 import tensorflow as tf
 
 from panet_tf.layers.conv_block import ConvBlock
@@ -102,6 +103,10 @@ class DenseHead(keras.layers.Layer):
         anchors = -1 if None in cells else math.prod(cells) * self.num_anchors
         batch = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
         return tf.reshape(x, (batch, anchors, last))
+
+    def class_channels(self, num_classes):
+        """Classes of the last layers' channels, for weights of other classes: see `box_channels`."""
+        return [(self.class_logits, np.tile(np.arange(1, num_classes + 1), self.num_anchors))]
 
     def get_config(self):
         return {

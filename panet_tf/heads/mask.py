@@ -6,6 +6,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from panet_tf.heads.class_channels import mask_channels
 from panet_tf.heads.competing_masks import check_activation, competing_logits
 from panet_tf.heads.level_fusion import LevelFusion
 from panet_tf.heads.regions import flatten_regions, split_regions
@@ -195,6 +196,10 @@ class MaskHead(keras.layers.Layer):
         if self.fully_connected_relu:
             x = tf.nn.relu(x)
         return tf.reshape(tf.cast(x, tf.float32), (-1, *size, 1))
+
+    def class_channels(self, num_classes):
+        """Classes of the last layers' channels, for weights of other classes: see `mask_channels`."""
+        return mask_channels(self, num_classes)
 
     def get_config(self):
         return {

@@ -6,6 +6,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from panet_tf.heads.class_channels import mask_channels
 from panet_tf.heads.competing_masks import check_activation, competing_logits
 from panet_tf.heads.dense_block import DenseBlock
 from panet_tf.heads.level_fusion import LevelFusion
@@ -101,6 +102,10 @@ class MLPMaskHead(keras.layers.Layer):
             chosen = tf.zeros_like(classes) if self.class_agnostic else tf.maximum(classes - 1, 0)
             logits = tf.gather(logits, tf.reshape(chosen, (-1,)), axis=3, batch_dims=1)
         return split_regions(tf.cast(logits, tf.float32), features[0])
+
+    def class_channels(self, num_classes):
+        """Classes of the last layers' channels, for weights of other classes: see `mask_channels`."""
+        return mask_channels(self, num_classes, pixels=self.mask_size**2)
 
     def get_config(self):
         return {

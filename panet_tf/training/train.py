@@ -48,6 +48,7 @@ def train(
     seed=0,
     deterministic=False,
     initial_weights=None,
+    initial_categories=None,
     monitor=None,
     keep_checkpoints=3,
     final_weights="last",
@@ -89,8 +90,11 @@ def train(
             have their own `seed`. Defaults to 0.
         deterministic: bool, ask TensorFlow for reproducible kernels (slower; stays on in this process). Defaults to
             `False`.
-        initial_weights: path of a `.keras` or `.weights.h5` file to start from; layers that do not fit (heads of other
-            classes) are left as they are and listed. Not read on resumption.
+        initial_weights: path of a `.keras` or `.weights.h5` file to start from, a model, or a function that makes one
+            (`@from_preset`); layers that do not fit are left as they are and listed. Of other categories, the heads'
+            channels are taken by name (`load_initial_weights`). Not read on resumption.
+        initial_categories: dict from names of categories to those of `initial_weights` that they start from, where
+            they are not the same: `{"rider": "person"}`. Defaults to no others.
         monitor: key of the logs whose highest value marks the best checkpoint. Defaults to panoptic quality where it is
             measured, else Cityscapes' AP, else mask AP, else box AP.
         keep_checkpoints: int. Defaults to 3.
@@ -124,7 +128,8 @@ def train(
     with strategy.scope():
         model = _make_model(model, train_data, strategy, dtype_policy, seed)
         if initial_weights is not None and not checkpointing.paths():
-            load_initial_weights(model, initial_weights)  # before compile: a file's optimizer is not wanted
+            # Before compile: a file's optimizer is not wanted.
+            load_initial_weights(model, initial_weights, category_names=initial_categories)
         _compile(model, optimizer, jit_compile)
         state = checkpointing.restore(model)
     for data in (train_data, eval_data):
@@ -140,9 +145,7 @@ def train(
     arguments = dict(steps=steps, steps_per_epoch=steps_per_epoch, seed=seed, dtype_policy=dtype_policy)
     arguments |= dict(jit_compile=jit_compile, max_minutes=max_minutes, replicas=strategy.num_replicas_in_sync)
     record_run(model_dir / "run.json", model, train_data, arguments, resumed=bool(state["step"]), verbose=verbose)
-    control = RunControl(
-        steps, start_step=state["step"], max_minutes=max_minutes, start_minutes=state["minutes"]
-    )
+    control = RunControl(steps, start_step=state["step"], max_minutes=max_minutes, start_minutes=state["minutes"])
     if not control.finished:
         if verbose and state["step"]:
             print(f"Continuing {model_dir} after epoch {state['epoch']}, step {state['step']} of {steps}.")
