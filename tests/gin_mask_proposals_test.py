@@ -68,6 +68,21 @@ def test_refinement_and_zoom(row, zoom):
     assert optimizer.momentum == 0 and not optimizer.weight_decay and not optimizer.decay
 
 
+@pytest.mark.parametrize(
+    "row, binding, mode, capacities",
+    [
+        ("schedule_a", 8, "full", (8, 8, 8, 8, 8)),
+        ("schedule_b", 8, "full", (8, 4, 2, 1, 1)),
+        ("skip", 32, "skip", (1, 1, 1, 1, 1)),
+        ("deconv", 32, "deconv", (32, 16, 8, 4, 2)),
+    ],
+)
+def test_capacity_and_ablations(row, binding, mode, capacities):
+    parse(f"papers/lin_thesis/figure3_5/{row}.gin", *SMALL, f"RefinementHead.channels = {binding}")
+    head = build().refinement
+    assert (head.mode, head.capacities) == (mode, capacities)
+
+
 def test_the_schedule_and_the_number_of_rows():
     parse("papers/lin_thesis/table3_3/deep_mask_ours.gin", *SMALL)
     optimizer = parameter("panet_tf.train.optimizer")()

@@ -89,7 +89,7 @@ def test_parses_and_says_what_it_is(file):
     header = (ROOT / "gin" / file).read_text().split("\n\n")[0]
     assert header.startswith("# ")
     if file.startswith("papers/"):
-        assert re.search(r"^# (PANet|Mask R-CNN|SA-FPN \+ EJ-Head|OANet|Lin's thesis,) Table \d+", header), header
+        assert re.search(r"^# (PANet|Mask R-CNN|SA-FPN \+ EJ-Head|OANet|Lin's thesis,) (Table|Figure) \d+", header), header
         assert "\n# Paper: " in header and "not run here" in header
 
 
