@@ -89,7 +89,8 @@ def test_parses_and_says_what_it_is(file):
     header = (ROOT / "gin" / file).read_text().split("\n\n")[0]
     assert header.startswith("# ")
     if file.startswith("papers/"):
-        assert re.search(r"^# (PANet|Mask R-CNN|SA-FPN \+ EJ-Head|OANet|Lin's thesis,) (Table|Figure) \d+", header), header
+        papers = r"PANet|Mask R-CNN|SA-FPN \+ EJ-Head|OANet|Lin's thesis,"
+        assert re.search(rf"^# ({papers}) (Table|Figure) \d+", header), header
         assert "\n# Paper: " in header and "not run here" in header
 
 
@@ -339,8 +340,8 @@ def test_a_folder_named_like_an_included_one_is_not_in_the_way(tmp_path, monkeyp
 
 
 def test_kerass_own_names_are_there():
-    parse_gin((), ["keras.optimizers.AdamW.learning_rate = @keras.optimizers.schedules.CosineDecay()",
-                   "CosineDecay.initial_learning_rate = 0.1", "CosineDecay.decay_steps = 10"])
+    rate = "keras.optimizers.AdamW.learning_rate = @keras.optimizers.schedules.CosineDecay()"
+    parse_gin((), [rate, "CosineDecay.initial_learning_rate = 0.1", "CosineDecay.decay_steps = 10"])
     optimizer = gin.get_configurable("keras.optimizers.AdamW")()
     assert type(optimizer) is keras.optimizers.AdamW
     assert float(optimizer.learning_rate) == pytest.approx(0.1)

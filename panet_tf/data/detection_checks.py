@@ -16,9 +16,7 @@ def check_settings(data):
             f"{data.batch_size}, {data.max_instances} and {data.max_proposals}."
         )
     if data.short_side_sampling not in ("choice", "range"):
-        raise ValueError(
-            f'`short_side_sampling` must be "choice" or "range", received {data.short_side_sampling!r}.'
-        )
+        raise ValueError(f'`short_side_sampling` must be "choice" or "range", received {data.short_side_sampling!r}.')
     if data.short_side_sampling == "range" and len(data.short_sides) != 2:
         raise ValueError(f"a range of short sides has a least and a greatest, received {data.short_sides}.")
     sides = [side for side in (*data.short_sides, data.long_side) if side is not None]

@@ -214,9 +214,7 @@ class MaskPatches:
             return tf.zeros(2), tf.constant(0.0), tf.zeros((self.mask_size,) * 2, tf.uint8), tf.constant(False)
 
         usable = readable & (tf.reduce_any(matches) | ~positive)
-        centre, octave, mask, usable = tf.cond(
-            usable, lambda: tf.cond(positive, with_object, without), nothing
-        )
+        centre, octave, mask, usable = tf.cond(usable, lambda: tf.cond(positive, with_object, without), nothing)
         weight = tf.cond(usable, lambda: 1.0, lambda: self._counted(number))
         patch = tf.cond(usable, lambda: self._patch(sample["image"], centre, octave), self._blank)
         if self.flip:

@@ -37,9 +37,7 @@ class PanopticFPNHead(keras.layers.Layer):
     Source: Kirillov et al., "Panoptic Feature Pyramid Networks"; detectron2, `semantic_seg.py`, `SemSegFPNHead`.
     """
 
-    def __init__(
-        self, *, num_classes, levels=(2, 3, 4, 5), filters=128, norm="group", upsample="bilinear", **kwargs
-    ):
+    def __init__(self, *, num_classes, levels=(2, 3, 4, 5), filters=128, norm="group", upsample="bilinear", **kwargs):
         super().__init__(**kwargs)
         if upsample not in ("bilinear", "nearest"):
             raise ValueError(f'upsample must be "bilinear" or "nearest", received {upsample!r}.')

@@ -85,9 +85,7 @@ def from_preset(name, *, path=None, categories=None, **kwargs):
     if name not in _table():
         near = difflib.get_close_matches(str(name), _table(), n=3, cutoff=0.4)
         hint = f" Nearest names: {near}." if near else ""
-        raise ValueError(
-            f"{name!r} is none of the {len(_table())} presets, which panet_tf.presets() lists.{hint}"
-        )
+        raise ValueError(f"{name!r} is none of the {len(_table())} presets, which panet_tf.presets() lists.{hint}")
     preset = _table()[name]
     if path is None:
         path = _fetch(name, preset)

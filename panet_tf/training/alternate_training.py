@@ -88,9 +88,7 @@ def alternate_training(
         for part, (data, count) in paths.items():
             path = folder / name / f"proposals_{part}.json"
             if not path.exists():
-                writer = ProposalWriter(
-                    path, fields="bbox", max_proposals=count, category_id=made.categories[0]["id"]
-                )
+                writer = ProposalWriter(path, fields="bbox", max_proposals=count, category_id=made.categories[0]["id"])
                 evaluate(first_stage(made, count), data(), evaluators=(writer,), verbose=kwargs.get("verbose", "auto"))
         return made
 

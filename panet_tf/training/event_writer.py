@@ -49,8 +49,6 @@ class EventWriter:
     def _write(self, tag, tensor, step, plugin):
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(self.log_dir)
-        metadata = tf.compat.v1.SummaryMetadata(
-            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name=plugin)
-        )
+        metadata = tf.compat.v1.SummaryMetadata(plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name=plugin))
         with self._writer.as_default():
             tf.summary.write(tag, tensor, step=step, metadata=metadata)

@@ -32,8 +32,16 @@ ORDERS = {
 
 
 def ranking_run(
-    kernel="1x7+7x1", *, overlap_threshold=0.5, seed=0, train_images=500, eval_images=200, image_size=128, steps=600,
-    learning_rate=3e-3, share_blobs=True,
+    kernel="1x7+7x1",
+    *,
+    overlap_threshold=0.5,
+    seed=0,
+    train_images=500,
+    eval_images=200,
+    image_size=128,
+    steps=600,
+    learning_rate=3e-3,
+    share_blobs=True,
 ):
     """Learns an order of instances from one set of images of overlapping shapes, and judges it on another.
 
