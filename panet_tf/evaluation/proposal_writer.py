@@ -19,7 +19,8 @@ class ProposalWriter:
     """Writes proposals as a COCO results file, one a line, as they come: Fast R-CNN takes them from there.
 
     It stands among the evaluators of `panet_tf.evaluate`, on data that show the images whose proposals are wanted. The
-    file is there once `result` has been asked for; before, and after a crash, there is `<path>.part`.
+    file is there once `result` has been asked for; before, and after a crash, there is `<path>.part`. Boxes
+    without area, and where only masks are written masks without a pixel, are left out and counted: nobody can use them.
 
     Args:
         path: of the JSON file.
@@ -61,7 +62,7 @@ class ProposalWriter:
         self.mask_threshold = mask_threshold
         self.whole_pixels = whole_pixels
         self._file = None
-        self.num_written = 0
+        self.num_written = self.num_empty = 0
 
     @classmethod
     def made_for(cls, model, data, **kwargs):
@@ -81,7 +82,7 @@ class ProposalWriter:
     def reset(self):
         """Begins the file anew."""
         self.close()
-        self.num_written = 0
+        self.num_written = self.num_empty = 0
 
     def close(self):
         """Closes the unfinished file."""
@@ -109,6 +110,10 @@ class ProposalWriter:
             masks = masks_to_rle(pasted, boxes, size, threshold, whole_pixels=self.whole_pixels)
             if self.tight_boxes:
                 boxes = boxes_around(masks)
+        extents = boxes if "bbox" in fields else boxes_around(masks)
+        there = np.flatnonzero((extents[:, 2:] > extents[:, :2]).all(axis=-1))
+        self.num_empty += len(kept) - len(there)
+        kept, boxes, masks = kept[there], boxes[there], masks and [masks[i] for i in there]
         results = coco_results(
             image_id=image_id,
             boxes=boxes,
@@ -136,11 +141,11 @@ class ProposalWriter:
         """Finishes the file.
 
         Returns:
-            dict of `"proposals/written"`, how many.
+            dict of `"proposals/written"` and `"proposals/empty"`, how many.
         """
         if self._file is not None or not self.num_written:  # else it is finished
             self._open()
             self._file.write("\n]\n")
             self.close()
             os.replace(self._part, self.path)
-        return {"proposals/written": float(self.num_written)}
+        return {"proposals/written": float(self.num_written), "proposals/empty": float(self.num_empty)}

@@ -23,7 +23,7 @@ def test_what_is_written_is_read_back_and_gives_the_same_recall(tmp_path):
         for rows in (slice(0, 3), slice(3, None)):
             evaluator.update({key: value[rows] for key, value in batch.items()})
     assert not writer.path.exists()  # no reader meets half a file
-    assert writer.result(seen_only=True) == {"proposals/written": 40.0 + 3 * 60}
+    assert writer.result(seen_only=True) == {"proposals/written": 40.0 + 3 * 60, "proposals/empty": 0.0}
     read = Proposals(writer.path)
     again = ProposalRecall(truth, counts=(10, 50))
     entries = json.loads(writer.path.read_text())
@@ -54,9 +54,30 @@ def test_fields_and_boxes_around_masks(tmp_path):
         ProposalWriter("p.json", fields=("box",))
 
 
+@pytest.mark.parametrize(
+    "fields, tight, left_out",
+    [("bbox", True, [1, 4]), ("bbox", False, [1]), ("segmentation", None, [1, 4]), (None, True, [1, 4])],
+)
+def test_what_has_no_pixel_is_left_out_and_counted(tmp_path, fields, tight, left_out):
+    batch = {key: value[:1] for key, value in batch_of(scene(0)).items()}
+    batch["boxes"][0, 1, 2] = batch["boxes"][0, 1, 0]  # a box without height
+    batch["masks"][0, 4] = 0.0  # a mask that is nowhere above the threshold
+    files = []
+    for name, kept in (("all.json", range(40)), ("rest.json", np.setdiff1d(range(40), left_out))):
+        writer = ProposalWriter(tmp_path / name, fields=fields, tight_boxes=tight)
+        classes = np.zeros_like(batch["classes"])
+        classes[0, list(kept)] = batch["classes"][0, list(kept)]
+        writer.update({**batch, "classes": classes})
+        assert writer.result()["proposals/empty"] == len(kept) - (40 - len(left_out))
+        files.append(json.loads(writer.path.read_text()))
+    assert files[0] == files[1] and len(files[0]) == 40 - len(left_out)
+    if fields != "segmentation":
+        assert Proposals(tmp_path / "all.json").num_skipped == 0
+
+
 def test_nothing_found_is_an_empty_list(tmp_path):
     writer = ProposalWriter(tmp_path / "p.json")
-    assert writer.result() == {"proposals/written": 0.0}
+    assert writer.result() == {"proposals/written": 0.0, "proposals/empty": 0.0}
     batch = batch_of(scene(0))
     writer.update({key: value[1:2] for key, value in batch.items()})  # the image without proposals
     writer.result()
