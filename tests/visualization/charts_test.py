@@ -89,55 +89,7 @@ def test_pages_of_charts():
     assert page.shape == (2 * 400 + 8, 4 * 520 + 3 * 8, 3)
     assert columns(page[:400, :520]).any() and columns(page[:400, :520], COLORS[1]).any() and columns(page[408:]).any()
     below_names = page[100:400, 528:1048]  # of small objects: there are none, and no curve, not even at 0
-    assert not columns(below_names, COLORS[0]).any() and not columns(below_names, COLORS[1]).any()
-    statistics = {"images_by_instances": few.tolist(), "instances_per_image": 10.0}
-    peaks = []
-    for counts in (few, many):
-        chart = _per_image("instances", {"a": statistics | {"images_by_instances": counts.tolist()}})
-        rows, places = np.nonzero(columns(chart)[60:])  # below the legend
-        peaks.append(float(places[rows == rows.min()].mean()))
-    # Peaks at 2 of 15 places and at the fourth, 20 to 24; the axis goes from 63 to 499.
-    np.testing.assert_allclose(peaks, [63 + 436 * 2 / 15, 63 + 436 * 4 / 15], atol=4)
-
-
-def test_axes_by_logarithms_have_round_numbers():
-    np.testing.assert_allclose(10 ** np.array(_log_ticks(-2, 0)), [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1])
-    np.testing.assert_allclose(10 ** np.array(_log_ticks(0, 3)), [1, 10, 100, 1000])
-    assert [_of_power(power) for power in (-2, 0, 1, 3, 4)] == ["0.01", "1", "10", "1,000", "10,000"]
-
-
-def test_names_stand_where_no_curve_does():
-    falling = {"a": ([0, 1], [1, 0])}
-    for below, rows in ((False, slice(28, 70)), (True, slice(310, 350))):
-        chart = line_chart(falling, names_below=below)
-        assert (columns(chart)[rows, 70:95].sum(axis=1) > 15).any()  # the line before the name
-        assert not (columns(chart)[310:350, 70:95].any() and not below)
-
-
-def test_shapes_are_drawn_beside_their_names():
-    means = np.zeros((7, 3, 4, 4))
-    means[:, 1] = 1
-    means[:, 2] = 0.4
-    page = shape_gallery(means, [f"category {k}" for k in range(7)], threshold=0.5)
-    lowest = shape_gallery(means, [f"category {k}" for k in range(7)], threshold=0.3)
-    covered = columns(page, COVERED, tolerance=5)
-    assert covered.sum() == 7 * 56 * 56  # the second shape of each
-    grey = columns(page, (153, 153, 153), tolerance=2)
-    assert grey.sum() >= 7 * 56 * 56 > columns(lowest, (153, 153, 153), tolerance=2).sum()
-    with pytest.raises(ValueError, match="7 names|K names"):
-        shape_gallery(means, ["one"])
-
-
-def test_pages_of_charts():
-    recall = np.linspace(0, 1, 1000)[None, None] * np.ones((10, 4, 1)) * np.linspace(1, 0.2, 10)[:, None, None]
-    recall[:, 1] = -1  # no small objects
-    table = {"counts": np.arange(1, 1001), "iou_thresholds": np.linspace(0.5, 0.95, 10), "recall": recall}
-    table["areas"] = ("all", "small", "medium", "large")
-    page = proposal_curves({"one": table, "two": {**table, "recall": recall / 2}}, title="boxes")
-    assert page.shape == (2 * 400 + 8, 4 * 520 + 3 * 8, 3)
-    assert columns(page[:400, :520]).any() and columns(page[:400, :520], COLORS[1]).any() and columns(page[408:]).any()
-    small = page[40:390, 528 + 45 : 1048]  # without objects: names in a corner, and no curve, not even at 0
-    assert not small[60:][(np.abs(small[60:] - np.array(COLORS[0])) < 30).all(-1)].any()
+    assert np.ptp(below_names, axis=-1).max() < 30  # black, white and grey
     statistics = {
         "images_by_categories": [1, 4, 2],
         "images_by_instances": [1, 0, 3, *[0] * 20, 3],
