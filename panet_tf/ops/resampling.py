@@ -1,7 +1,7 @@
 """Resampling of images and maps by two matrix products: any window, any scale, exact at half pixels.
 
-By `einsum`, never by a `matmul` that broadcasts one matrix over a batch: TensorFlow 2.21's oneDNN kernel confuses such
-products of different shapes with each other, and writes beyond its memory.
+Each product is one of two plain matrices. TensorFlow 2.21's oneDNN kernel of products that broadcast one matrix over a
+batch, by `matmul` or by the ellipsis of an `einsum`, confuses those of different shapes and writes beyond its memory.
 """
 
 import tensorflow as tf
@@ -75,9 +75,12 @@ def resample(images, starts, step, size, fill):
     height, width = _sides(images)
     rows = resampling_matrix(starts[0], step, size[0], height)
     columns = resampling_matrix(starts[1], step, size[1], width)
-    tall = tf.einsum("oh,...hwc->...owc", rows, images)
-    window = tf.einsum("pw,...owc->...opc", columns, tall)
-    return window + fill
+    leading, known = tf.shape(images)[:-3], images.shape[:-3]
+    images = tf.reshape(images, (-1, height, width, images.shape[-1]))
+    tall = tf.einsum("oh,nhwc->nowc", rows, images)
+    window = tf.einsum("pw,nowc->nopc", columns, tall)
+    shape = tf.concat([leading, tf.shape(window)[1:]], axis=0)
+    return tf.ensure_shape(tf.reshape(window + fill, shape), (*known, *window.shape[1:]))
 
 
 def resize_masks(masks, size):
@@ -94,7 +97,15 @@ def resize_masks(masks, size):
     if cells == size:
         return masks
     matrix = tf.cast(resampling_matrix(0.0, cells / size, size, cells, edge="extend"), masks.dtype)
-    return tf.einsum("oi,...ij,pj->...op", matrix, masks, matrix)
+    wide = _times(masks, matrix)
+    return tf.linalg.matrix_transpose(_times(tf.linalg.matrix_transpose(wide), matrix))
+
+
+def _times(maps, matrix):
+    """Float (..., s): the last axis of maps (..., m) by a matrix (s, m)."""
+    product = tf.matmul(tf.reshape(maps, (-1, maps.shape[-1])), matrix, transpose_b=True)
+    shape = tf.concat([tf.shape(maps)[:-1], [matrix.shape[0]]], axis=0)
+    return tf.ensure_shape(tf.reshape(product, shape), (*maps.shape[:-1], matrix.shape[0]))
 
 
 def _sides(images):

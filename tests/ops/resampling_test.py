@@ -57,3 +57,35 @@ def test_masks_keep_their_place():
     np.testing.assert_allclose(larger, tf.image.resize(masks[..., None], (8, 8))[..., 0], atol=1e-6)
     with pytest.raises(ValueError, match="edge must be"):
         resampling_matrix(0.0, 1.0, 2, 2, edge="wrap")
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_products_of_many_shapes_and_their_gradients_do_not_mix(eager):
+    """A kernel of TensorFlow that broadcasts a matrix confuses these, and crashes in the gradient."""
+    rng = np.random.default_rng(2)
+    sizes = (10, 20, 40, 80)
+    masks = [rng.normal(size=(4, 1, side, side)).astype("float32") for side in sizes]
+    upstream = [rng.normal(size=(4, 1, 2 * side, 2 * side)).astype("float32") for side in sizes]
+
+    def step(masks):
+        with tf.GradientTape() as tape:
+            tape.watch(masks)
+            larger = [resize_masks(x, 2 * x.shape[-1]) for x in masks]
+            loss = tf.add_n([tf.reduce_sum(y * g) for y, g in zip(larger, upstream)])
+        return larger, tape.gradient(loss, masks)
+
+    larger, gradients = (step if eager else tf.function(step))([tf.constant(x) for x in masks])
+    for side, x, g, y, gradient in zip(sizes, masks, upstream, larger, gradients):
+        matrix = resampling_matrix(0.0, 0.5, 2 * side, side, edge="extend").numpy()
+        np.testing.assert_allclose(y, matrix @ x @ matrix.T, atol=1e-5)
+        np.testing.assert_allclose(gradient, matrix.T @ g @ matrix, atol=1e-5)
+
+
+def test_images_of_many_sizes_do_not_mix():
+    rng = np.random.default_rng(3)
+    for side, step in ((64, 0.5), (48, 1.5), (80, 0.7), (33, 1.0)):
+        images = rng.normal(size=(2, 3, side, side, 3)).astype("float32")
+        ours = resample(images, (-2.0, 1.0), step, (40, 30), FILL)
+        rows, columns = (resampling_matrix(at, step, n, side).numpy() for at, n in ((-2.0, 40), (1.0, 30)))
+        theirs = np.einsum("oh,abhwc,pw->abopc", rows, images - FILL, columns) + FILL
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)
