@@ -53,7 +53,7 @@ class CityscapesEvaluator:
 
     Example:
         >>> evaluate(model, eval_data, evaluators=(CityscapesEvaluator,))
-        {"cityscapes/AP": 0.365, "cityscapes/AP50": 0.629}
+        {"cityscapes/AP": ..., "cityscapes/AP50": ...}
 
     Source: cityscapesScripts 2.3, `evalInstanceLevelSemanticLabeling.py`; Cordts et al., The Cityscapes Dataset for
     Semantic Urban Scene Understanding, section 5.1.
