@@ -12,10 +12,10 @@ from tests.layer_checks import randomize
 from tests.models.deep_mask_test import MaskProposalHead, patches, pooled_backbone, tiny
 
 
-def tiny_sharp(form="refactored", mode="full", context=8, forward=None, dtype=None, **kwargs):
+def tiny_sharp(form="refactored", mode="full", context=8, forward=None, dtype=None, channels=4, **kwargs):
     size, levels, hidden = 4, ("C3", "C2", "C1"), (6, 5, 4)
     refinement = RefinementHead(
-        size=size, channels=4, levels=levels, hidden_channels=hidden, form=form, mode=mode, dtype=dtype
+        size=size, channels=channels, levels=levels, hidden_channels=hidden, form=form, mode=mode, dtype=dtype
     )
     forward = forward or tiny(context=context)
     return sharp_mask(forward=forward, refinement=refinement, **{"scales": (1.0,), "max_proposals": 10} | kwargs)
@@ -60,7 +60,7 @@ def test_both_forms_propose_the_same():
 @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_second_stage_leaves_the_forward_path_alone(jit_compile, tmp_path):
     deep = tiny()
-    model = tiny_sharp(forward=deep)
+    model = tiny_sharp(forward=deep, channels=32)  # 4 halve to a single one, which may be dead
     model.compile(optimizer=SGD(learning_rate=0.5, momentum=0.0, weight_decay=0.0), jit_compile=jit_compile)
     frozen = [w.numpy() for w in model.mask_head.weights if "seed" not in w.path]
     refined = [w.numpy() for w in model.refinement.weights]
