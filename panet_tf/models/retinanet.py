@@ -40,12 +40,13 @@ class RetinaNet(Detector):
         example_selector: part that chooses the anchors to train on, as `HardExampleSelector`, or `None` for all of
             them. Defaults to `None`.
         running_count: part that evens out over the steps what losses are divided by, as `RunningCount`, detectron2's
-            choice; or `None`, each batch's own count. Losses that `normalizers` names keep theirs. Defaults to `None`.
+            choice; or `None`, each batch's own count. Losses that `normalizers` names keep theirs, and with an example
+            selector the box loss does. Defaults to `None`.
         levels: names of the last neck's levels that the head looks at, or `None` for all. Defaults to `None`.
         box_beta: where the smooth L1 loss of boxes turns linear; 0 is L1. Defaults to Detectron's 1 / 9.
         normalizers: dict from `"class_loss"` and `"box_loss"` to what their sums are divided by, as `dense_losses`
-            takes it. Losses left out are divided by the positives, or with an example selector by those selected.
-            Defaults to none.
+            takes it. Losses left out are divided by the positives, and with an example selector the class loss by all
+            those selected (the box loss still by the positives among them: others have none). Defaults to none.
         **kwargs: `loss_weights`, `seed`, `preprocessing`, `name` and `dtype` of `Detector`.
 
     Returns (of `call` and `predict`): dict of `boxes` float32 (B, D, 4), yxyx in original pixels, `scores` (B, D),
@@ -123,8 +124,11 @@ class RetinaNet(Detector):
         unknown = sorted(set(self.normalizers) - set(LOSSES))
         if unknown:
             raise ValueError(f"normalizers must name losses of the model {LOSSES}, received {unknown}.")
-        if self.running_count is not None and set(self.normalizers) == set(LOSSES):
-            raise ValueError(f"normalizers must leave one of {LOSSES} to running_count, received {self.normalizers}.")
+        if self.running_count is not None and not self._averaged():
+            raise ValueError(
+                f"normalizers must leave one of {LOSSES} to running_count, and with an example_selector the class "
+                f"loss, received {self.normalizers}."
+            )
         number = getattr(self.head, "num_classes", len(self.categories))
         if number != len(self.categories):
             raise ValueError(
@@ -137,6 +141,11 @@ class RetinaNet(Detector):
             values = [getattr(getattr(self, part), name, None) for part in (one, other)]
             if None not in values and values[0] != values[1]:
                 raise ValueError(f"{one} and {other} must have the same {name}, received {values[0]} and {values[1]}.")
+
+    def _averaged(self):
+        """Losses that a running count divides: all of one count, which is taken in once a step."""
+        names = LOSSES if self.example_selector is None else ("class_loss",)
+        return [name for name in names if name not in self.normalizers]
 
     def _chosen(self, levels):
         if self.levels is None:
@@ -204,11 +213,11 @@ class RetinaNet(Detector):
             select=select,
             beta=self.box_beta,
             class_normalizer=self.normalizers.get("class_loss", divisor),
-            box_normalizer=self.normalizers.get("box_loss", divisor),
+            box_normalizer=self.normalizers.get("box_loss", "positive"),
         )
         losses = {"class_loss": losses["class"], "box_loss": losses["box"]}
-        averaged = [name for name in LOSSES if name not in self.normalizers]
-        if self.running_count is not None and averaged:  # both have one count, which is taken in once a step
+        averaged = self._averaged()
+        if self.running_count is not None and averaged:
             count = self.running_count(losses[averaged[0]][1], training=training)
             losses |= {name: (losses[name][0], count) for name in averaged}
         return losses

@@ -8,6 +8,8 @@ from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.export.saved_model import export_saved_model
 from panet_tf.heads.dense import DenseHead
 from panet_tf.inference.predictor import Predictor
+from panet_tf.losses.hard_examples import hard_examples
+from panet_tf.losses.smooth_l1 import smooth_l1
 from panet_tf.models.class_loss import ClassLoss
 from panet_tf.models.dense_target_assigner import DenseTargetAssigner
 from panet_tf.models.hard_example_selector import HardExampleSelector
@@ -59,17 +61,41 @@ def test_evaluate_gives_the_losses_of_the_same_sums(plain):
         np.testing.assert_allclose(logs[name], total / count, rtol=1e-5)
 
 
-def test_counts_are_positives_or_with_a_selection_examples():
+def test_counts_are_positives(plain):
     batch = batch_of_boxes()
-    model = tiny()
-    anchors = model.anchor_generator(model.features(batch["images"]))
-    labels = model.targets(anchors, {name: tf.constant(value) for name, value in batch.items()})["classes"].numpy()
-    losses = model(batch)["losses"]
+    anchors = plain.anchor_generator(plain.features(batch["images"]))
+    labels = plain.targets(anchors, {name: tf.constant(value) for name, value in batch.items()})["classes"].numpy()
+    losses = plain(batch)["losses"]
     assert float(losses["class_loss"][1]) == float(losses["box_loss"][1]) == np.sum(labels > 0) > 0
-    selected = tiny(example_selector=HardExampleSelector(count=10, candidates=100))
-    assert {float(count) for _, count in selected(batch)["losses"].values()} == {20}
     given = tiny(normalizers={"box_loss": "positive_per_image"})(batch)["losses"]
     assert (float(given["class_loss"][1]), float(given["box_loss"][1])) == (np.sum(labels > 0), 2)
+
+
+def test_hard_examples_are_those_of_the_function_and_boxes_count_the_positives_among_them():
+    batch = {name: tf.constant(value) for name, value in batch_of_boxes().items()}
+    model = tiny(
+        example_selector=HardExampleSelector(count=20, candidates=100, iou_threshold=0.4),
+        running_count=RunningCount(momentum=0.5, initial=10.0),
+    )
+    levels = model.features(batch["images"])
+    found, anchors = model.head(levels), model.anchor_generator(levels)
+    targets = model.targets(anchors, batch)
+    anchors, logits, deltas = (
+        tf.concat(list(part.values()), axis=axis)
+        for part, axis in ((anchors, 0), (found["class_logits"], 1), (found["box_deltas"], 1))
+    )
+    of_classes = tf.reduce_sum(model.class_loss(logits, targets["classes"][..., None] == [1, 2]), axis=-1)
+    chosen = hard_examples(of_classes, targets["classes"], anchors, count=20, iou_threshold=0.4, candidates=100)
+    positive = chosen > 0
+    distance = tf.reduce_sum(smooth_l1(deltas, targets["box_deltas"], 1 / 9), axis=-1)
+    assert 0 < np.sum(positive) < np.sum(chosen >= 0)
+    losses = model(batch, training=True)["losses"]
+    for name, mask, values, count in (
+        ("class_loss", chosen >= 0, of_classes, 0.5 * 10 + 0.5 * np.sum(chosen >= 0)),
+        ("box_loss", positive, distance, np.sum(positive)),
+    ):
+        wanted = np.sum(tf.where(mask, values, 0.0)), count
+        np.testing.assert_allclose(losses[name], wanted, rtol=1e-5)
 
 
 def test_a_running_count_divides_both_losses_and_only_training_moves_it(plain):
@@ -201,6 +227,14 @@ def test_the_thesis_s_model_by_default():
         (
             {"normalizers": {"class_loss": "positive", "box_loss": 100}, "running_count": RunningCount()},
             "leave one of .* to running_count",
+        ),
+        (
+            {
+                "normalizers": {"class_loss": "positive"},
+                "running_count": RunningCount(),
+                "example_selector": HardExampleSelector(),
+            },
+            "with an example_selector the class loss",
         ),
         ({"head": DenseHead(num_classes=3, num_anchors=4)}, "head must have .* received 3 and 2"),
         ({"head": DenseHead(num_classes=2, num_anchors=9)}, "same num_anchors, received 9 and 4"),
