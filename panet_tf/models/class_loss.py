@@ -5,7 +5,8 @@ import keras
 
 from panet_tf.losses.focal import cross_entropy, focal_loss, focal_loss_star
 
-FORMS = ("focal", "focal_star", "cross_entropy")
+ALPHAS = {"focal": 0.25, "focal_star": None, "cross_entropy": None}  # the forms, and the default of each
+FORMS = tuple(ALPHAS)
 
 
 @gin.register(module="panet_tf")
@@ -17,7 +18,8 @@ class ClassLoss(keras.layers.Layer):
         form: `"focal"`, `"focal_star"` or `"cross_entropy"`: the functions of `panet_tf.losses.focal`. Defaults to
             `"focal"`.
         gamma: float, of the two focal forms. Defaults to 2.
-        alpha: weight of positives, negatives having 1 - alpha; `None` weighs all alike. Defaults to 0.25.
+        alpha: weight of positives, negatives having 1 - alpha; `None` weighs all alike. Defaults to `"auto"`, which is
+            0.25 for `"focal"`, and `None` for the others, as their functions have it.
         beta: float, of `"focal_star"`. Defaults to 1.
         min_probability: what the probability of the truth is taken for at least. Defaults to 0.
 
@@ -26,19 +28,22 @@ class ClassLoss(keras.layers.Layer):
     Output: float32 (...,), elementwise.
 
     Raises:
-        ValueError: for an unknown form, and when called if a number is out of range.
+        ValueError: for an unknown form or word, and when called if a number is out of range.
 
     Example:
         >>> ClassLoss(form="cross_entropy", alpha=0.75)(logits, targets)  # the best row of Table 5.1a
+        >>> ClassLoss(form="cross_entropy")(logits, targets)  # plain
     """
 
-    def __init__(self, *, form="focal", gamma=2.0, alpha=0.25, beta=1.0, min_probability=0.0, **kwargs):
+    def __init__(self, *, form="focal", gamma=2.0, alpha="auto", beta=1.0, min_probability=0.0, **kwargs):
         super().__init__(autocast=False, **kwargs)
         if form not in FORMS:
             raise ValueError(f"form must be one of {FORMS}, received {form!r}.")
+        if isinstance(alpha, str) and alpha != "auto":
+            raise ValueError(f'alpha must be a number, None or "auto", received {alpha!r}.')
         self.form = form
         self.gamma = gamma
-        self.alpha = alpha
+        self.alpha = ALPHAS[form] if alpha == "auto" else alpha
         self.beta = beta
         self.min_probability = min_probability
 

@@ -14,6 +14,9 @@ TARGETS = tf.constant([[True, False], [False, True]])
     ("arguments", "function", "given"),
     [
         ({}, focal_loss, {"gamma": 2.0, "alpha": 0.25}),
+        ({"form": "cross_entropy"}, cross_entropy, {"alpha": None}),
+        ({"form": "focal_star"}, focal_loss_star, {"gamma": 2.0, "beta": 1.0, "alpha": None}),
+        ({"form": "focal", "alpha": None}, focal_loss, {"gamma": 2.0, "alpha": None}),
         ({"gamma": 0.5, "alpha": 0.5, "min_probability": 0.01}, focal_loss, None),
         ({"form": "focal_star", "gamma": 4.0, "beta": 0.0, "alpha": None}, focal_loss_star, None),
         ({"form": "cross_entropy", "alpha": 0.75}, cross_entropy, None),
@@ -29,3 +32,5 @@ def test_is_float32_under_bfloat16_and_refuses_unknown_forms():
     assert ClassLoss(dtype="mixed_bfloat16")(LOGITS, TARGETS).dtype == tf.float32
     with pytest.raises(ValueError, match="form must be one of .*'focal_star'.*received 'hinge'"):
         ClassLoss(form="hinge")
+    with pytest.raises(ValueError, match="alpha must be .*received 'best'"):
+        ClassLoss(alpha="best")
