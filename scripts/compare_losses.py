@@ -18,21 +18,12 @@ from absl import app, flags
 
 import panet_tf
 from panet_tf.training.comparison import compare
+from panet_tf.training.loss_variants import LOSS_VARIANTS
 
-PLAIN = ('ClassLoss.form = "cross_entropy"', "ClassLoss.alpha = None")
-OHEM = (*PLAIN, "retinanet.example_selector = @HardExampleSelector()")
-LOSSES = {
-    "focal": ("ClassLoss.gamma = 2.0", "ClassLoss.alpha = 0.25"),
-    "balanced": ('ClassLoss.form = "cross_entropy"', "ClassLoss.alpha = 0.75"),
-    "ohem": (*OHEM, "HardExampleSelector.count = 128", "HardExampleSelector.iou_threshold = 0.5"),
-    "ohem_1to3": (*OHEM, "HardExampleSelector.count = 128", "HardExampleSelector.negatives_per_positive = 3"),
-    "cross_entropy": PLAIN,
-    "focal_star": ('ClassLoss.form = "focal_star"', "ClassLoss.gamma = 2.0", "ClassLoss.beta = 1.0"),
-}
-flags.DEFINE_multi_string("gin_file", None, "Gin files of a RetinaNet, its data and schedule.", required=True)
+flags.DEFINE_multi_string("gin_file", None, "Gin files of a RetinaNet, data and schedule; not its loss.", required=True)
 flags.DEFINE_multi_string("gin_bindings", [], "Single bindings, such as 'STEPS = 100', that win over files.")
 flags.DEFINE_string("output", None, "Folder of the runs and the table.", required=True)
-flags.DEFINE_list("losses", ["focal", "balanced", "ohem"], f"Which to compare, of {', '.join(LOSSES)}.")
+flags.DEFINE_list("losses", ["focal", "balanced", "ohem"], f"Which to compare, of {', '.join(LOSS_VARIANTS)}.")
 flags.DEFINE_list("seeds", ["0", "1", "2"], "One run of every loss for each.")
 FLAGS = flags.FLAGS
 
@@ -48,9 +39,9 @@ def run(bindings, seed, folder):
 
 
 def main(_):
-    wanted = {name: LOSSES[name] for name in FLAGS.losses if name in LOSSES}
+    wanted = {name: LOSS_VARIANTS[name] for name in FLAGS.losses if name in LOSS_VARIANTS}
     if len(wanted) != len(FLAGS.losses):
-        raise app.UsageError(f"--losses must be some of {', '.join(LOSSES)}, received {FLAGS.losses}.")
+        raise app.UsageError(f"--losses must be some of {', '.join(LOSS_VARIANTS)}, received {FLAGS.losses}.")
     compare(run, wanted, [int(seed) for seed in FLAGS.seeds], FLAGS.output, title="Losses at equal steps")
     print((pathlib.Path(FLAGS.output) / "comparison.md").read_text())
 
