@@ -17,6 +17,7 @@ from panet_tf.ops.resampling import resample
 
 GREY = (127.5, 127.5, 127.5)
 CANDIDATES = 64  # places tried for a negative patch
+SHOWN_PIXELS = 10.0  # of an image, at least, in a patch that trains the score
 HEADS = ("alternate", "joint")
 PREFETCHED_BATCHES = 2
 
@@ -30,16 +31,17 @@ class MaskPatches:
     object; place and size are jittered, half are mirrored. A negative one has a random place and size in a random
     image, far from every object of similar size. What lies outside of an image is grey.
 
-    **Heads.** `"alternate"`, as released: a batch trains the masks with positive patches alone, or the scores, half
-    with positive patches that are centred and of a size rounded to `score_scale_step` octaves, half with negative ones.
-    `"joint"`, as in the papers' text: positive and negative patches in one batch, the positive ones train both.
+    **Heads.** `"alternate"`, as released: a batch trains the masks with such positive patches alone, or the scores,
+    half with negative patches, half with objects drawn by image, then by size, whatever their category: centred, and
+    the size rounded down to `score_scale_step` octaves. `"joint"`, as in the papers' text: positive and negative
+    patches in one batch, the positive ones train both.
 
     **Order.** Each patch is a function of (seed, its number in the run), whatever the workers do; `dataset(step=k)`
     continues as an uninterrupted run would.
 
-    Objects are left out that are crowds, smaller than `min_area` or thinner than `min_side` (`objects.rejected` counts
-    them). A patch whose image cannot be read, or for which no empty place was found, keeps its slot with weight 0; that
-    is counted (`unusable_patches`).
+    Objects that are crowds, smaller than `min_area` or thinner than `min_side` train no masks (`objects.rejected`
+    counts them); alternate batches show them to the scores, as released. A patch whose image cannot be read, or for
+    which no empty place was found, keeps its slot with weight 0; that is counted (`unusable_patches`).
 
     Args:
         source: a source that reads at random places, as `DetectionData` takes; its objects need `id`.
@@ -53,8 +55,9 @@ class MaskPatches:
         negative_share: float, share of negative patches where scores are trained. Defaults to 0.5.
         scale_jitter: float, octaves either way. Defaults to 0.25.
         shift_jitter: float, canonical pixels either way. Defaults to 0.1 * input_size: 16 of 160.
-        score_scale_step: float, octaves. Defaults to 0.25.
-        negative_scales: (low, high), octaves from the canonical size. Defaults to (-3, 2).
+        score_scale_step: float, octaves; 0: exact sizes, an image's objects drawn all alike. Defaults to 0.25.
+        negative_scales: (low, high), log2 of a window's side over `input_size`. Defaults to (-2, 3): windows of 40 to
+            1280 pixels of the image for 160.
         negative_distance: float, canonical pixels (of the patch) that a negative patch's centre keeps from an object's
             whose size is within `negative_octaves`. Defaults to three times 0.1 * input_size: 48 of 160.
         negative_octaves: float. Defaults to 2.5.
@@ -92,7 +95,7 @@ class MaskPatches:
         scale_jitter=0.25,
         shift_jitter=None,
         score_scale_step=0.25,
-        negative_scales=(-3.0, 2.0),
+        negative_scales=(-2.0, 3.0),
         negative_distance=None,
         negative_octaves=2.5,
         min_area=100.0,
@@ -186,20 +189,22 @@ class MaskPatches:
         noise = self._noise(20, number, (8,))
         trains_mask, trains_score, positive = self._roles(number)
         table = self.objects
-        category = tf.cast(noise[0] * len(table.starts), tf.int64)
-        drawn = tf.cast(noise[1] * tf.cast(tf.gather(table.counts, category), tf.float32), tf.int64)
-        drawn = tf.gather(table.starts, category) + tf.minimum(drawn, tf.gather(table.counts, category) - 1)
-        anywhere = tf.cast(noise[2] * float(self.source.num_examples), tf.int64)
-        anywhere = tf.minimum(anywhere, self.source.num_examples - 1)
-        raw = self.source.sample(tf.where(positive, tf.gather(table.rows, drawn), anywhere))
+        category = _pick(noise[0], len(table.starts))
+        drawn = tf.gather(table.starts, category) + _pick(noise[1], tf.gather(table.counts, category))
+        exact = trains_score & ~trains_mask
+        row = tf.where(exact, tf.gather(table.images, _pick(noise[2], len(table.images))), tf.gather(table.rows, drawn))
+        raw = self.source.sample(tf.where(positive, row, _pick(noise[2], self.source.num_examples)))
         ids, sample = tf.ensure_shape(tf.cast(raw["objects"]["id"], tf.int64), (None,)), checked(raw)
-        matches = ids == tf.gather(table.ids, drawn)
+        matches = exact | (ids == tf.gather(table.ids, drawn))
         readable = (sample["image_id"] >= 0) & (tf.size(sample["image"]) > 0)
         objects = {key: sample["objects"][key] for key in ("box", "mask")}
 
         def with_object():
-            slot = tf.cast(tf.argmax(matches), tf.int32)
-            centre, octave = self._around(objects["box"][slot], noise, exact=trains_score & ~trains_mask)
+            centre, octave, slot = tf.cond(
+                exact,
+                lambda: self._centred(objects["box"], noise),
+                lambda: self._jittered(objects["box"], tf.argmax(matches), noise),
+            )
             window = self._window(centre, octave, self.input_size)
             grid = unpack_masks(objects["mask"][slot][None])[None]
             mask = mask_targets(grid, objects["box"][slot][None, None], window[None, None], [[0]], self.mask_size)
@@ -234,14 +239,24 @@ class MaskPatches:
         side = tf.reduce_max(boxes[..., 2:] - boxes[..., :2], axis=-1)
         return tf.math.log(tf.maximum(side, 1e-3) / self.object_size) / math.log(2.0)
 
-    def _around(self, box, noise, exact):
-        """Centre and octave of a patch around an object: jittered, or centred and of a rounded size."""
-        octave, centre = self._octave(box), 0.5 * (box[:2] + box[2:])
-        step = self.score_scale_step
-        jittered = octave + self.scale_jitter * (2.0 * noise[3] - 1.0)
-        shift = self.shift_jitter * (2.0 * noise[4:6] - 1.0) * 2.0**jittered
-        rounded = tf.round(octave / step) * step if step else octave
-        return tf.where(exact, centre, centre + shift), tf.where(exact, rounded, jittered)
+    def _jittered(self, boxes, slot, noise):
+        """Centre and octave of a patch somewhere about an object, and the object's slot."""
+        octave = self._octave(boxes[slot]) + self.scale_jitter * (2.0 * noise[3] - 1.0)
+        shift = self.shift_jitter * (2.0 * noise[4:6] - 1.0) * 2.0**octave
+        return _centre(boxes[slot]) + shift, octave, slot
+
+    def _centred(self, boxes, noise):
+        """Centre and rounded octave of a patch on an object, and the object's slot: sizes that occur are all alike."""
+        octaves, step = self._octave(boxes), self.score_scale_step
+        if step:
+            octaves = (tf.math.ceil(octaves / step) - 1.0) * step
+            sizes, size = tf.unique(octaves)
+            slots = tf.where(size == tf.cast(_pick(noise[0], tf.size(sizes)), tf.int32))[:, 0]
+        else:
+            slots = tf.range(tf.size(octaves, tf.int64))
+        slot = slots[_pick(noise[1], tf.size(slots))]
+        smallest = math.log2(SHOWN_PIXELS / (self.input_size + 2 * self.context))
+        return _centre(boxes[slot]), tf.maximum(octaves[slot], smallest), slot
 
     def _away(self, boxes, size, noise):
         """Centre and octave of a patch away from all objects, and whether there is one: the first of many tried."""
@@ -281,6 +296,16 @@ class MaskPatches:
 
         # Of its number, as a call of nothing would be made once for all patches, when the graph is optimised.
         return tf.ensure_shape(host_call(add, [number], tf.float32), ())
+
+
+def _centre(box):
+    return 0.5 * (box[:2] + box[2:])
+
+
+def _pick(noise, count):
+    """A place among `count`, of a number in [0, 1)."""
+    count = tf.cast(count, tf.int64)
+    return tf.minimum(tf.cast(noise * tf.cast(count, tf.float32), tf.int64), count - 1)
 
 
 @gin.register(module="panet_tf")

@@ -17,6 +17,7 @@ class PatchObjects:
         rows: int64 (E,), each object's image, as a place in the source.
         ids: int64 (E,), each object's annotation id.
         starts, counts: int64 (C,), where the objects of each category that has any begin, and how many they are.
+        images: int64 (I,), the places of all images with an object that has a box, usable or not.
         rejected: dict of what was left out: `"crowd"`, `"small"`, `"thin"`, and `"incomplete"` without box or image.
     """
 
@@ -24,7 +25,7 @@ class PatchObjects:
         image_ids, annotations = annotations_of(source)
         place = {number: row for row, number in enumerate(image_ids)}
         self.rejected = dict.fromkeys(("crowd", "small", "thin", "incomplete"), 0)
-        found = []
+        found, images = [], set()
         for annotation in annotations:
             box, row = annotation.get("bbox"), place.get(annotation.get("image_id"))
             if row is None and annotation.get("image_id") is not None:
@@ -38,6 +39,8 @@ class PatchObjects:
                 reason = "small"
             elif min(box[2], box[3]) < min_side:
                 reason = "thin"
+            if reason != "incomplete":
+                images.add(row)
             if reason is None:
                 found.append((annotation["category_id"], row, annotation["id"]))
             else:
@@ -47,3 +50,4 @@ class PatchObjects:
         table = np.array(sorted(found), np.int64)
         _, self.starts, self.counts = np.unique(table[:, 0], return_index=True, return_counts=True)
         self.rows, self.ids = table[:, 1], table[:, 2]
+        self.images = np.array(sorted(images), np.int64)

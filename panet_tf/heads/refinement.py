@@ -27,8 +27,8 @@ class RefinementHead(keras.layers.Layer):
         levels: names of the trunk's levels, coarse to fine. Defaults to C4 to C1.
         mode: `"full"`; `"skip"`: no vertical convolutions, one channel each, the mean over all levels; `"deconv"`: no
             horizontal part (the ablations of section 3.5.2). Defaults to `"full"`.
-        hidden_channels: int of each module's horizontal part, or one for each. Defaults to (64, 64, 64, 32), the
-            released program's.
+        hidden_channels: int of each module's horizontal part, or one for each; of more than there are levels the last,
+            the finest levels'. Defaults to (64, 64, 64, 32), the released program's.
         form, upsample, pass_gradient: as in `RefinementModule`. Default to `"refactored"`, `"nearest"`, False. The mode
             `"skip"` always upsamples bilinearly.
 
@@ -37,7 +37,7 @@ class RefinementHead(keras.layers.Layer):
     Output: float (windows, size * 2^n, size * 2^n), logits, n being the number of levels.
 
     Raises:
-        ValueError: for an unknown mode or schedule, or hidden channels that are not as many as levels.
+        ValueError: for an unknown mode or schedule, no levels, or fewer hidden channels than levels.
 
     Example:
         >>> head = RefinementHead(size=10, channels=32)
@@ -63,10 +63,12 @@ class RefinementHead(keras.layers.Layer):
                 raise ValueError(f"{name} must be one of {known}, received {value!r}.")
         self.size, self.channels, self.schedule, self.mode = int(size), int(channels), schedule, mode
         self.levels = tuple(levels)
+        if not self.levels:
+            raise ValueError(f"refinement needs at least one level, received {levels}.")
         hidden = hidden_channels if isinstance(hidden_channels, (tuple, list)) else (hidden_channels,) * len(levels)
         if len(hidden) < len(self.levels):
             raise ValueError(f"every level has hidden channels, received {hidden} for {self.levels}.")
-        self.hidden_channels = tuple(hidden)
+        self.hidden_channels = tuple(hidden)[-len(self.levels) :]
         self.form, self.upsample, self.pass_gradient = form, upsample, pass_gradient
         counts = self.capacities
         self.encoding = keras.layers.Dense(self.size**2 * counts[0], name="encoding", dtype=self.dtype_policy)

@@ -11,6 +11,7 @@ from panet_tf.data.detection_data import DetectionData
 from panet_tf.data.mask_grids import unpack_masks
 from panet_tf.data.mask_patches import MaskPatches, patches_of
 from panet_tf.data.occluded_shapes_source import OccludedShapesSource
+from panet_tf.models.proposal_windows import proposal_scales
 from tests.listed_source import ListedSource, coin_image
 from tests.ops.resampling_test import slow_resample
 
@@ -97,7 +98,7 @@ def test_jitter_stays_within_its_bounds():
 def slow_away(boxes, size, noise):
     """Centre and octave of the first place tried that is far from every object of similar size, or `None`."""
     for y, x, scale in np.float64(noise):
-        centre, octave = np.array([y * size[0], x * size[1]]), -3 + 5 * scale
+        centre, octave = np.array([y * size[0], x * size[1]]), -2 + 5 * scale
         near = False
         for top, left, bottom, right in boxes:
             apart = abs(math.log2(max(bottom - top, right - left) / 19) - octave)
@@ -116,7 +117,15 @@ def slow_patch(data, number, positive, exact):
     for annotation in data.source.coco_ground_truth()["annotations"]:
         if not annotation["iscrowd"] and annotation["area"] >= 20 and min(annotation["bbox"][2:]) >= 5:
             usable[annotation["category_id"]].append((annotation["image_id"], annotation["id"] % 10))
-    if positive:
+    if exact and positive:
+        with_objects = sorted({annotation["image_id"] for annotation in data.source.coco_ground_truth()["annotations"]})
+        image = with_objects[int(noise[2] * len(with_objects))]
+        of_size = collections.defaultdict(list)  # crowds and small objects too
+        for slot, (top, left, bottom, right) in enumerate(np.float64(data.source.raw[image]["objects"]["box"])):
+            of_size[math.ceil(4 * math.log2(max(bottom - top, right - left) / 19)) - 1].append(slot)
+        size = list(of_size)[int(noise[0] * len(of_size))]
+        slot = of_size[size][int(noise[1] * len(of_size[size]))]
+    elif positive:
         of_category = sorted(usable[sorted(usable)[int(noise[0] * len(usable))]])
         image, slot = of_category[int(noise[1] * len(of_category))]
     else:
@@ -127,7 +136,7 @@ def slow_patch(data, number, positive, exact):
         top, left, bottom, right = boxes[slot]
         centre, octave = np.array([top + bottom, left + right]) / 2, math.log2(max(bottom - top, right - left) / 19)
         if exact:
-            octave = round(4 * octave) / 4
+            octave = max(size / 4, math.log2(10 / 48))  # at least 10 pixels of the image
         else:
             octave += 0.25 * (2 * noise[3] - 1)
             centre += 3.2 * (2 * noise[4:6] - 1) * 2**octave
@@ -183,6 +192,36 @@ def test_every_patch_is_what_loops_give_whatever_the_batches(heads, share):
         clear = abs(mask - 0.5) > 1e-3
         assert clear.mean() > 0.99
         np.testing.assert_array_equal(batch["patch_masks"][k][clear], (mask >= 0.5)[clear])
+
+
+def test_scores_see_every_size_of_every_image():
+    """By image, then by size: not by category, and neither crowds nor small objects are left out."""
+    coins = [[(30.0, 40.0, 20.0)] + [(9.0, 9.0 + 12 * i, 4.0) for i in range(5)], [(30.0, 40.0, 1.0)], []]
+    source = Coins(coins, classes=[[1, 2, 2, 2, 2, 2], [3], []], crowds=[[True] + [False] * 5, [False], []])
+    for raw in source.raw[:2]:
+        raw["image"][16:] //= 2  # the crowd is darker
+    data = MaskPatches(source=source, batch_size=200, score_share=1.0, negative_share=0.0, **SMALL)
+    assert data.objects.images.tolist() == [0, 1] and data.num_examples == 5
+    batch = first(data)
+    assert batch["score_weights"].all() and batch["score_labels"].all() and not batch["mask_weights"].any()
+    seen = batch["image_ids"] == 0
+    assert 75 < seen.sum() < 125
+    middle = batch["images"][seen, 24, 24, 0]  # of the crowd, alone of its size, or of one of five small ones
+    assert 0.3 < np.mean(middle < middle.max() * 0.75) < 0.7
+
+
+def test_windows_that_are_scored_are_among_the_negative_ones():
+    """Else the coarsest scale would be asked about windows of a size that no negative patch had."""
+    data = MaskPatches(source=Coins([[(30.0, 40.0, 10.0)]]), batch_size=2)
+    low, high = data.negative_scales
+    assert 2.0**low <= 1 / max(proposal_scales()) and 1 / min(proposal_scales()) <= 2.0**high
+
+
+def test_validation_is_without_jitter_and_mirror():
+    source = Coins([[(30.0, 40.0, 10.0)]] * 4)
+    batch = first(MaskPatches(source=source, batch_size=4, heads="joint", negative_share=0.0, training=False, **SMALL))
+    for key in ("images", "patch_masks"):
+        np.testing.assert_array_equal(batch[key], batch[key][:1].repeat(4, axis=0))
 
 
 def test_negative_patches_keep_away_from_objects_of_their_size():

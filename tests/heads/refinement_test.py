@@ -38,9 +38,10 @@ def test_layers(tmp_path):
         with pytest.raises(ValueError, match=message):
             RefinementModule(channels=4, skip_channels=4, filters=2, **arguments)
     for arguments, message in (({"mode": "none"}, "mode must"), ({"schedule": "c"}, "schedule must"),
-                               ({"hidden_channels": (4,)}, "hidden")):  # fmt: skip
+                               ({"hidden_channels": (4,)}, "hidden"), ({"levels": ()}, "at least one")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             RefinementHead(**{**SMALL, **arguments})
+    assert RefinementHead(size=3, levels=("C3", "C2", "C1")).hidden_channels == (64, 64, 32)
 
 
 @pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
