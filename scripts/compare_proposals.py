@@ -5,11 +5,11 @@ Examples:
     --gin_file runs/evaluate.gin --gin_file data/coco_proposals.gin \\
     --proposals sharp_mask=coco/proposals/sharp_mask_val2017.json --proposals rpn=coco/proposals/val2017.json
 
-The proposals of each file are the best of each image. A table is printed; into the output folder go comparison.json and
-comparison.png.
+The proposals of each file are the best of each image. Numbers are printed; into the output folder go comparison.json
+and comparison.png. Run it again with the same --output and it continues.
 """
 
-import json
+import functools
 import pathlib
 
 import gin
@@ -17,7 +17,10 @@ from absl import app, flags
 from PIL import Image
 
 import panet_tf
-from panet_tf.inference.load_model import load_model
+from panet_tf.data.named_files import named_files
+from panet_tf.data.preparation import fingerprint
+from panet_tf.inference.load_model import load_model, model_file
+from panet_tf.training.proposal_counts import compare_counts
 from panet_tf.visualization.line_chart import line_chart
 
 flags.DEFINE_string("model", None, "A .keras file, or a training folder that holds model.keras.", required=True)
@@ -30,22 +33,24 @@ flags.DEFINE_string("output", None, "Folder of the picture and the numbers.", re
 FLAGS = flags.FLAGS
 
 
+def evaluate(model, files, name, count):
+    slots = max(map(int, FLAGS.counts))  # for all alike: the graph is traced once
+    panet_tf.gin_setup.parse_gin(FLAGS.gin_file, FLAGS.gin_bindings)
+    own = ["eval/DetectionData.proposals = @Proposals()", f"Proposals.path = {str(files[name])!r}"]
+    own += [f"Proposals.max_proposals = {count}", f"eval/DetectionData.max_proposals = {slots}"]
+    with gin.unlock_config():  # after the checks: what ours replace may be the only use of a data file's macro
+        gin.parse_config(own)
+    return gin.get_configurable("panet_tf.evaluate")(model)
+
+
 def main(_):
-    model, found, counts = load_model(FLAGS.model), {}, sorted(map(int, FLAGS.counts))
-    slots = f"eval/DetectionData.max_proposals = {counts[-1]}"  # for all alike: the graph is traced once
-    for given in FLAGS.proposals:
-        name, _, path = given.rpartition("=")
-        name = name or pathlib.Path(path).stem
-        for count in counts:
-            own = ["eval/DetectionData.proposals = @Proposals()", f'Proposals.path = "{path}"']
-            own += [f"Proposals.max_proposals = {count}", slots]
-            panet_tf.gin_setup.parse_gin(FLAGS.gin_file, [*FLAGS.gin_bindings, *own])
-            found.setdefault(name, {})[count] = gin.get_configurable("panet_tf.evaluate")(model)
-            print(f"{name}, {count} proposals: {FLAGS.metric} {found[name][count][FLAGS.metric]:.4f}", flush=True)
-    output = pathlib.Path(FLAGS.output)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "comparison.json").write_text(json.dumps(found, indent=1) + "\n")
-    curves = {name: (list(rows), [row[FLAGS.metric] for row in rows.values()]) for name, rows in found.items()}
+    output, counts, files = pathlib.Path(FLAGS.output), [int(n) for n in FLAGS.counts], named_files(FLAGS.proposals)
+    panet_tf.gin_setup.parse_gin(FLAGS.gin_file, FLAGS.gin_bindings)
+    settings, file = [gin.config_str()], model_file(FLAGS.model)
+    made_of = {name: fingerprint(files=[file, path], folders=[], settings=settings) for name, path in files.items()}
+    run = functools.partial(evaluate, load_model(file), files)
+    found = compare_counts(run, made_of, counts, output / "comparison.json", metric=FLAGS.metric)
+    curves = {n: (list(map(int, rows)), [row[FLAGS.metric] for row in rows.values()]) for n, rows in found.items()}
     picture = line_chart(curves, x_label="proposals", y_label=FLAGS.metric, log_x=True)
     Image.fromarray(picture).save(output / "comparison.png")
 

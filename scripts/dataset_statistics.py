@@ -13,6 +13,7 @@ import pathlib
 from absl import app, flags
 from PIL import Image
 
+from panet_tf.data.named_files import named_files
 from panet_tf.evaluation.dataset_statistics import dataset_statistics, statistics_table
 from panet_tf.visualization.dataset_charts import dataset_charts
 
@@ -22,10 +23,7 @@ FLAGS = flags.FLAGS
 
 
 def main(_):
-    statistics = {}
-    for given in FLAGS.annotations:
-        name, _, path = given.rpartition("=")
-        statistics[name or pathlib.Path(path).stem] = dataset_statistics(path)
+    statistics = {name: dataset_statistics(path) for name, path in named_files(FLAGS.annotations).items()}
     tables = statistics_table(statistics)
     print(tables)
     if FLAGS.output:

@@ -14,6 +14,7 @@ import pathlib
 from absl import app, flags
 from PIL import Image
 
+from panet_tf.data.named_files import named_files
 from panet_tf.training.proposal_files import evaluate_proposals
 from panet_tf.visualization.proposal_curves import proposal_curves
 
@@ -25,11 +26,9 @@ FLAGS = flags.FLAGS
 
 
 def main(_):
-    found = {}
-    for given in FLAGS.proposals:
-        name, _, path = given.rpartition("=")
-        counts = tuple(int(count) for count in FLAGS.counts)
-        found[name or pathlib.Path(path).stem] = evaluate_proposals(path, FLAGS.annotations, counts=counts)
+    counts = tuple(int(count) for count in FLAGS.counts)
+    files = named_files(FLAGS.proposals)
+    found = {name: evaluate_proposals(path, FLAGS.annotations, counts=counts) for name, path in files.items()}
     results = {name: recall.result() for name, recall in found.items()}
     columns = list(dict.fromkeys(key for result in results.values() for key in result))
     print("| | " + " | ".join(key.removeprefix("proposals/") for key in columns) + " |")
@@ -44,7 +43,7 @@ def main(_):
         for metric, title in (("bbox", "boxes"), ("segm", "segments")):
             tables = {name: recall.table(metric) for name, recall in found.items() if metric in (recall.metrics or ())}
             if tables:
-                picture = proposal_curves(tables, title=title, counts=tuple(int(count) for count in FLAGS.counts))
+                picture = proposal_curves(tables, title=title, counts=counts)
                 Image.fromarray(picture).save(output / f"{metric}.png")
 
 

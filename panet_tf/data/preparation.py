@@ -57,7 +57,9 @@ def fingerprint(*, files, folders, settings):
     """Hex digest of the content of files, of the names, sizes and times of what lies in folders, and of settings."""
     digest = hashlib.sha256()
     for file in files:
-        digest.update(pathlib.Path(file).read_bytes())
+        with open(file, "rb") as content:  # piece by piece: files of proposals may be larger than memory
+            while piece := content.read(1 << 20):
+                digest.update(piece)
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     for folder in folders:
         for root, inner, names in os.walk(folder):

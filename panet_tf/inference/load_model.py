@@ -23,6 +23,11 @@ def load_model(path):
     Example:
         >>> model = load_model("runs/nuclei")
     """
+    return keras.saving.load_model(model_file(path), compile=False)
+
+
+def model_file(path):
+    """The file that `load_model` reads, with the same argument and errors."""
     path = pathlib.Path(path)
     file = path / "model.keras" if path.is_dir() else path
     if not file.is_file():
@@ -31,4 +36,4 @@ def load_model(path):
             f"There are {', '.join(there)}." if there else "A run writes model.keras into its model_dir when it ends."
         )
         raise ValueError(f"no model at {file}. {hint}")
-    return keras.saving.load_model(file, compile=False)
+    return file

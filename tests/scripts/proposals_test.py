@@ -2,12 +2,16 @@
 
 import json
 
+import gin
 import numpy as np
 import pytest
 from PIL import Image
 
 from panet_tf.evaluation.proposal_writer import ProposalWriter
+from panet_tf.inference import load_model
 from tests.evaluation.proposal_recall_test import SIZE, proposals, scene
+from tests.gin_test import parameter
+from tests.tiny_data_paths import tiny_paths
 
 
 @pytest.fixture
@@ -38,6 +42,31 @@ def test_statistics_shapes_and_recall(run_script, files, capsys):
     found = json.loads((files / "r" / "recall.json").read_text())["mine"]
     assert 0.1 < found["proposals/bbox/AR5"] < found["proposals/bbox/AR40"] < 1
     assert {path.name for path in (files / "r").glob("*.png")} == {"bbox.png", "segm.png"}
+
+
+def test_the_command_of_figure_3_5c_on_its_data_file(run_script, tmp_path, monkeypatch, capsys):
+    """The files that the documentation names; in place of the evaluation, what the data give to it."""
+    bindings = [*tiny_paths("data/coco_proposals.gin", tmp_path), f'CocoSource.cache = "{tmp_path / "cache"}"']
+    bindings += ["DetectionData.canvases = ((32, 64),)", "DetectionData.short_side = None"]
+    boxes = [{"image_id": 1, "bbox": [i, 1, 9, 9], "score": i / 30} for i in range(30)]
+    (tmp_path / "rpn.json").write_text(json.dumps(boxes))
+    (tmp_path / "model.keras").write_text("weights")
+    monkeypatch.setattr(load_model, "load_model", lambda path: None)
+
+    def evaluate(model):
+        data = parameter("panet_tf.evaluate.data")  # gin makes it
+        batch = next(data.dataset().as_numpy_iterator())
+        return {"bbox/AP": float((batch["proposals"][..., 2] > 0).sum()), "slots": batch["proposals"].shape[1]}
+
+    monkeypatch.setattr(gin, "get_configurable", lambda name: {"panet_tf.evaluate": evaluate}[name])
+    files = ("--gin_file", "runs/evaluate.gin", "--gin_file", "data/coco_proposals.gin")
+    files += tuple(part for one in bindings for part in ("--gin_bindings", one))
+    flags = ("--model", tmp_path, "--output", tmp_path / "c", "--counts", "20,5", "--proposals", tmp_path / "rpn.json")
+    run_script("compare_proposals", *files, *flags)
+    found = json.loads((tmp_path / "c" / "comparison.json").read_text())["runs"]["rpn"]
+    assert found == {"5": {"bbox/AP": 5.0, "slots": 20}, "20": {"bbox/AP": 20.0, "slots": 20}}
+    assert (tmp_path / "c" / "comparison.png").exists()
+    assert "rpn, 5 proposals: bbox/AP 5.0000" in capsys.readouterr().out
 
 
 TINY = """
@@ -84,7 +113,7 @@ def test_from_mask_proposals_to_fast_rcnn(run_script, tmp_path, capsys):
     flags = ("--model", tmp_path / "boxes", "--proposals", f"fpn={path}", "--counts", "5,20")
     flags += ("--output", tmp_path / "c")
     run_script("compare_proposals", *files, *flags)
-    found = json.loads((tmp_path / "c" / "comparison.json").read_text())
+    found = json.loads((tmp_path / "c" / "comparison.json").read_text())["runs"]
     assert set(found["fpn"]) == {"5", "20"} and all(0 <= row["bbox/AP"] <= 1 for row in found["fpn"].values())
     assert (tmp_path / "c" / "comparison.png").exists()
 
