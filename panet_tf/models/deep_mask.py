@@ -11,6 +11,7 @@ from panet_tf.models.detector import Detector
 from panet_tf.models.detector_inputs import complete_inputs
 from panet_tf.models.proposal_windows import WindowGrid, proposal_scales
 from panet_tf.ops import boxes as box_ops
+from panet_tf.ops.best_windows import best_windows
 from panet_tf.ops.proposal_masks import masks_in_boxes
 from panet_tf.ops.resampling import resize_masks
 
@@ -236,9 +237,7 @@ class DeepMask(Detector):
 
     def _proposals(self, inputs):
         windows = self.windows(inputs)
-        scores = windows["scores"]
-        count = self.max_proposals if scores.shape[1] is None else min(self.max_proposals, scores.shape[1])
-        scores, indices = tf.math.top_k(scores, k=count)
+        scores, indices = best_windows(windows["scores"], self.max_proposals)
         masks = self.masks_of(windows, indices, inputs)
         valid = masks["found"] & tf.math.is_finite(scores) & (inputs["image_ids"] >= 0)[:, None]
         # Windows without a mask go to the end, so that the first are the valid ones.

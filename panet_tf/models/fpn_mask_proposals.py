@@ -16,6 +16,7 @@ from panet_tf.models.detector_inputs import complete_inputs, without_padding_ima
 from panet_tf.models.mask_cell_sampler import MaskCellSampler
 from panet_tf.necks.fpn import FPN
 from panet_tf.ops import boxes as box_ops
+from panet_tf.ops.best_windows import best_windows
 from panet_tf.ops.mask_proposal_cells import cell_centers
 from panet_tf.ops.masks import mask_targets
 from panet_tf.ops.sampling import random_uniform
@@ -216,8 +217,7 @@ class FPNMaskProposals(Detector):
         inside = tf.reduce_all(centers < inputs["image_sizes"][:, None, :], axis=-1)
         scores = tf.concat([logits for head in self.heads for logits in head.scores(levels).values()], axis=1)
         scores = tf.where(tf.tile(inside, (1, len(self.heads))), scores, float("-inf"))
-        missing = self.max_proposals - (scores.shape[1] or self.max_proposals)
-        scores, indices = tf.math.top_k(scores, k=self.max_proposals - max(missing, 0))
+        scores, indices = best_windows(scores, self.max_proposals)
         found = self.windows(levels, sizes, indices)
         shift = math.log(self.binarize_at / (1 - self.binarize_at))
         valid = tf.math.is_finite(scores) & (inputs["image_ids"] >= 0)[:, None]
@@ -230,8 +230,7 @@ class FPNMaskProposals(Detector):
         outputs = {}
         for name, value in kept.items():
             there = tf.reshape(valid, tf.concat([tf.shape(valid), [1] * (value.shape.rank - 2)], axis=0))
-            value = tf.where(there, value, tf.zeros_like(value))
-            outputs[name] = tf.pad(value, ((0, 0), (0, max(missing, 0)), *[(0, 0)] * (value.shape.rank - 2)))
+            outputs[name] = tf.where(there, value, tf.zeros_like(value))
         number = tf.reduce_sum(tf.cast(valid, tf.int32), axis=1)
         return outputs | {"num_detections": number} | {key: inputs[key] for key in ("image_ids", "original_sizes")}
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.export.saved_model import export_saved_model
 from panet_tf.heads.mask_proposal import MaskProposalHead
+from panet_tf.training.evaluate import predictions
 from panet_tf.training.sgd import SGD
 from tests.layer_checks import randomize
 from tests.models import deep_mask_test, fpn_mask_proposals_test, sharp_mask_test
@@ -64,6 +65,29 @@ def test_a_file_and_an_export_give_what_the_model_gives(kind, tmp_path):
         np.testing.assert_array_equal(answer["detection_classes"], model.categories[0]["id"] * wanted["classes"])
     whole = served["full_masks"](image_bytes=tf.io.encode_png(pixels)[None])["detection_masks"]
     assert whole.shape == (1, 10, 64, 64) and 0 < tf.reduce_mean(tf.cast(whole > 0, tf.float32)) < 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_canvases_of_fewer_windows_than_slots(kind):
+    """Keras traces a second canvas with its sides unknown; what then has no window is an empty slot."""
+    model, _ = made(kind)
+    model.max_proposals = slots = 1100 if kind == "fpn_mask_proposals" else 250
+    rng = np.random.default_rng(1)
+    batches = [{"images": rng.standard_normal((1, *canvas, 3)).astype("float32")} for canvas in ((64, 64), (64, 96))]
+
+    def images():
+        spec = {"images": tf.TensorSpec((1, 64, None, 3))}
+        return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
+
+    together = [model.predict(images(), verbose=0), *predictions(model, images())]
+    for i, batch in enumerate(batches):
+        alone = model(batch)
+        count = int(alone["num_detections"][0])
+        assert 0 < count < slots and alone["boxes"].shape == (1, slots, 4)
+        assert not any(alone[name][:, count:].numpy().any() for name in ("boxes", "scores", "classes", "masks"))
+        for name in ("boxes", "scores", "masks", "num_detections"):
+            np.testing.assert_allclose(together[0][name][i], alone[name][0], atol=1e-4)
+            np.testing.assert_allclose(together[1 + i][name][0], alone[name][0], atol=1e-4)
 
 
 @pytest.mark.slow
