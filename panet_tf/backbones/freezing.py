@@ -40,6 +40,23 @@ def freeze(model, stages):
     return model
 
 
+def freeze_whole(layer):
+    """Makes a layer and all that is in it untrainable.
+
+    A layer from a file may be frozen while its sublayers are not: files keep its flag, but not those of the layers that
+    its constructor makes. Setting False once more would do nothing, as Keras passes over attributes that have the value
+    already.
+
+    Args:
+        layer: Keras layer or model.
+
+    Example:
+        >>> freeze_whole(model.mask_head)
+    """
+    layer.trainable = True
+    layer.trainable = False
+
+
 def _stages_by_name(model):
     """Stage of each layer of a residual network, `layer3_0_conv1` of the fourth; nothing for other networks."""
     found = {layer.name: re.match(r"layer(\d)_", layer.name) for layer in model.layers}

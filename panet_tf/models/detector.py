@@ -1,8 +1,11 @@
 """What every detector shares: named losses in `fit`, the same losses in `evaluate`, detections in `predict`."""
 
 import keras
+import tensorflow as tf
 
-from panet_tf.losses.reduction import divide_by_global_count, num_replicas
+from panet_tf.backbones.freezing import freeze_whole
+from panet_tf.losses.reduction import divide_by_global_count, global_count, num_replicas
+from panet_tf.models.detector_inputs import check_classes, count_images
 
 TARGETS = ("boxes", "classes", "is_crowd", "masks", "keypoints", "semantic", "panoptic")
 
@@ -13,7 +16,9 @@ class Detector(keras.Model):
     `fit` and `evaluate` take data sets of flat dicts that hold inputs and targets together; `call` computes the losses
     where the targets are, so no part of the network runs twice. Subclasses implement `call` and return, beside their
     predictions, `"losses"`: a dict from each of `loss_names` to a pair (sum, count). The loss of a step is the weighted
-    total of sum / count, with counts summed over all replicas.
+    total of sum / count, with counts summed over all replicas. Where losses of several batches are averaged, a batch
+    counts as often as it has images that are no padding. `class_loss` is the name of one for which classes must be the
+    model's.
 
     The model never casts its inputs (boxes in bfloat16 would lose pixels); parts cast features on their own.
 
@@ -55,18 +60,89 @@ class Detector(keras.Model):
         self.seed = int(seed)
         self.loss_trackers = [keras.metrics.Mean(name=name) for name in self.loss_names]
 
+    def compile(
+        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs
+    ):
+        """As Keras's, but for what a detector has of its own.
+
+        Args:
+            optimizer: as Keras's.
+            loss, loss_weights, metrics, weighted_metrics: not taken.
+            **kwargs: as Keras's: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss`.
+
+        Raises:
+            ValueError: for what is not taken, with what to do instead.
+
+        Example:
+            >>> model.compile(optimizer=panet_tf.training.SGD(learning_rate=0.01), jit_compile=False)
+        """
+        if loss:
+            raise ValueError(f"a detector has its own losses, {self.loss_names}: leave `loss` out, received {loss!r}.")
+        if loss_weights:
+            raise ValueError(
+                "weights of losses are an argument of the model, `loss_weights`, which its file then holds; leave them "
+                f"out of compile, received {loss_weights!r}."
+            )
+        if metrics or weighted_metrics:
+            raise ValueError(
+                "metrics of detections need a whole data set: leave `metrics` and `weighted_metrics` out, and call "
+                "panet_tf.evaluate(model, eval_data) or give fit callbacks=[panet_tf.training.EvaluationCallback("
+                f"eval_data)], received {metrics or weighted_metrics!r}."
+            )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compiles as the file's model was; Keras does so only for models without a `compile` of their own."""
+        config = keras.saving.deserialize_keras_object(config)
+        # Of files from before compile refused them, where they had no effect.
+        not_taken = ("loss", "loss_weights", "metrics", "weighted_metrics")
+        self.compile(**{name: value for name, value in config.items() if name not in not_taken})
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def train_step(self, data):
+        """Keras's, of data that could be the model's."""
+        return super().train_step(self._checked(data))
+
+    def test_step(self, data):
+        """Keras's, of data that could be the model's; but padding images have no weight in the mean of `loss`."""
+        x, _, _ = self._checked(data)
+        loss = self.compute_loss(x, None, self(x, training=False), training=False)
+        self._track(self._loss_tracker, loss, x)
+        return self.compute_metrics(x, None, None)
+
+    def _checked(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not isinstance(x, dict):
+            raise ValueError(
+                "fit and evaluate take data sets of dicts that hold inputs and targets, as panet_tf.DetectionData's "
+                f"`dataset()` gives, received {type(x).__name__}."
+            )
+        if "class_loss" in self.loss_names and "classes" in x:
+            x = {**x, "classes": check_classes(x["classes"], self.categories)}
+        return x, y, sample_weight
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Total of the weighted losses that `call` found, this replica's share; updates the named metrics."""
         if "losses" not in y_pred:
+            received = sorted(x) if isinstance(x, dict) else "no dict"
             raise ValueError(
-                f"fit and evaluate need targets in the inputs: at least 'boxes' and 'classes', received {sorted(x)}."
+                f"fit and evaluate need targets in the inputs: at least 'boxes' and 'classes', received {received}."
             )
         total = sum(loss / num_replicas() for loss in self.losses)  # regularisers that a user may have added
         for name, tracker in zip(self.loss_names, self.loss_trackers):
             share = divide_by_global_count(*y_pred["losses"][name])
-            tracker.update_state(share * num_replicas())  # a metric averages over replicas
+            self._track(tracker, share, x)
             total += self.loss_weights.get(name, 1.0) * share
         return total
+
+    def _track(self, tracker, share, x):
+        """Lets a metric average a loss over images: `share` is this replica's, `x` its part of the batch."""
+        images = global_count(count_images(x)) if isinstance(x, dict) else num_replicas()
+        # Trackers sum over replicas. Keras reads data of unknown length until a step fails, and what does not depend
+        # on the data happens even then: a constant would be counted once too often.
+        with tf.control_dependencies([share]):
+            tracker.update_state(share * num_replicas(), sample_weight=images / num_replicas())
 
     def predict_step(self, data):
         """Detections of one batch; targets that a validation set carries are left aside."""
@@ -112,7 +188,11 @@ class Detector(keras.Model):
         version = config.pop("version", None)
         if version != 1:
             raise ValueError(f"{cls.__name__} reads configurations of version 1, received version {version}.")
-        return cls(**{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()})
+        model = cls(**{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()})
+        for layer in model._flatten_layers(include_self=False):
+            if not layer.trainable:
+                freeze_whole(layer)
+        return model
 
 
 class _OneCanvas(keras.callbacks.Callback):

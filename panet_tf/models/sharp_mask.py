@@ -4,8 +4,28 @@ import gin
 import keras
 import tensorflow as tf
 
+from panet_tf.backbones.freezing import freeze_whole
 from panet_tf.heads.refinement import RefinementHead
 from panet_tf.models.deep_mask import OBJECT, DeepMask, forward_parts
+
+WINDOW = {"input_size": 160, "level": "C4", "channels": 128, "variant": "c"}  # where there is no forward model
+OF_FORWARD = (
+    "backbone",
+    "mask_head",
+    "input_size",
+    "level",
+    "categories",
+    "context",
+    "scales",
+    "max_proposals",
+    "binarize_at",
+    "output_size",
+    "grey",
+    "loss_weights",
+    "seed",
+    "preprocessing",
+    "whole_pixels",
+)
 
 
 @gin.register(module="panet_tf")
@@ -21,13 +41,14 @@ class SharpMask(DeepMask):
         refinement: layer with `share`, `refine` and `window_sizes`, as `RefinementHead`.
         frozen_forward: bool, whether trunk and head stay as they are: no gradient is worked out for them, and their
             dropout is off. Defaults to True.
-        coarse: bool, whether masks are the forward path's. Not for training. Defaults to False.
+        coarse: bool, whether masks are the forward path's. Such a model is not trained. Defaults to False.
         **kwargs: of `DeepMask`.
 
     Inputs and results: as of `DeepMask`.
 
     Raises:
-        ValueError: as `DeepMask`, and for a refinement of another size or of levels that the backbone lacks.
+        ValueError: as `DeepMask`; for a refinement of another size or of levels that the backbone lacks; and when
+            trained, if `coarse`.
 
     Example:
         >>> deep = keras.saving.load_model("runs/deep_mask/model.keras")
@@ -49,19 +70,22 @@ class SharpMask(DeepMask):
         self.refinement = refinement
         self.frozen_forward, self.coarse = frozen_forward, coarse
         if frozen_forward:
-            self.backbone.trainable = self.mask_head.trainable = False
+            for part in (self.backbone, self.mask_head):
+                freeze_whole(part)
         if not refinement.built:
             shapes = {level: (None, None, None, levels[level].shape[-1]) for level in refinement.levels}
             refinement.build((None, self.mask_head.rank), shapes)
             refinement.built = True
 
     def patch_outputs(self, images, training=False):
+        if training and self.coarse:
+            raise ValueError("coarse=True leaves the refinement out, which is what is trained: give coarse=False.")
         forward = training and not self.frozen_forward
         levels = self._levels(images, forward)
         encodings, scores = self._encode(levels, forward)
         encodings = encodings[:, 0, 0]
         if self.frozen_forward:
-            encodings = tf.stop_gradient(encodings)
+            encodings, scores = tf.stop_gradient(encodings), tf.stop_gradient(scores)
             levels = {name: tf.stop_gradient(value) for name, value in levels.items()}
         if self.coarse:
             return self.mask_head.decode(encodings), scores[:, 0, 0]
@@ -109,55 +133,71 @@ class SharpMask(DeepMask):
 @gin.register(module="panet_tf")
 def sharp_mask(
     *,
-    categories=OBJECT,
+    categories=None,
     forward=None,
     backbone=None,
     mask_head=None,
     refinement=None,
-    input_size=160,
-    level="C4",
-    channels=128,
-    variant="c",
+    input_size=None,
+    level=None,
+    channels=None,
+    variant=None,
     **kwargs,
 ):
     """SharpMask as in the thesis: `deep_mask`, and four refinement modules of 32, 16, 8 and 4 channels.
 
     Args:
-        categories: as in `DeepMask`.
+        categories: as in `DeepMask`. Defaults to those of `forward`, or to one, "object".
         forward: a trained `DeepMask`, whose trunk and head become this model's (they are frozen there too unless
             `frozen_forward` is False); or `None`. With `train`, `initial_weights` does the same by a file. Defaults to
             `None`.
-        backbone, mask_head, input_size, level, channels, variant: as in `deep_mask`; not with `forward`.
+        backbone, mask_head: as in `deep_mask`; not with `forward`.
+        input_size, level, channels, variant: as in `deep_mask`, where they default to 160, `"C4"`, 128 and `"c"`; not
+            with `forward`, which has its own. Default to `None`.
         refinement: layer in place of the default `RefinementHead`.
-        **kwargs: of `SharpMask`.
+        **kwargs: of `SharpMask`. What is left out or `None` is as in `forward`: context, scales, number, threshold and
+            size of masks, grey, loss weights, seed, preprocessing and dtype.
 
     Returns:
         `SharpMask`, built.
 
     Raises:
-        ValueError: if both `forward` and a part of it are given.
+        ValueError: if both `forward` and what it has are given; or `frozen_forward` is False and the head of `forward`
+            is frozen, as by an earlier `SharpMask`. Which layers were frozen before that is not known, so what shall
+            train is for the caller to say.
 
     Example:
         >>> model = sharp_mask(forward=deep, scales=proposal_scales(zoom=1))  # SharpMaskZoom
     """
-    if forward is not None:
-        if backbone is not None or mask_head is not None:
-            raise ValueError("backbone and mask_head are those of forward, received both.")
-        parts = {"backbone": forward.backbone, "mask_head": forward.mask_head}
-        input_size, level = forward.input_size, forward.level
-        kwargs.setdefault("context", forward.context)
+    window = {"input_size": input_size, "level": level, "channels": channels, "variant": variant}
+    if forward is None:
+        window = WINDOW | {name: value for name, value in window.items() if value is not None}
+        settings = {"categories": OBJECT, "input_size": window["input_size"], "level": window["level"]}
+        settings |= forward_parts(backbone, mask_head, **window)
     else:
-        parts = forward_parts(
-            backbone, mask_head, input_size=input_size, level=level, channels=channels, variant=variant
-        )
+        _check_forward(forward, {"backbone": backbone, "mask_head": mask_head} | window, **kwargs)
+        settings = {name: getattr(forward, name) for name in OF_FORWARD} | {"dtype": forward.dtype_policy}
+    given = {"categories": categories, "refinement": refinement} | kwargs
+    settings |= {name: value for name, value in given.items() if value is not None}
     if refinement is None:
-        coarsest = int(level[1:])
-        refinement = RefinementHead(
-            size=input_size // 2**coarsest, levels=tuple(f"C{i}" for i in range(coarsest, 0, -1))
+        coarsest = int(settings["level"][1:])
+        settings["refinement"] = RefinementHead(
+            size=settings["input_size"] // 2**coarsest,
+            levels=tuple(f"C{i}" for i in range(coarsest, 0, -1)),
+            dtype=settings.get("dtype"),
         )
-    return SharpMask(
-        categories=categories, input_size=input_size, level=level, refinement=refinement, **parts, **kwargs
-    )
+    return SharpMask(**settings)
+
+
+def _check_forward(forward, given, frozen_forward=True, **_):
+    both = sorted(name for name, value in given.items() if value is not None)
+    if both:
+        raise ValueError(f"{', '.join(both)} are those of forward, received both.")
+    if not frozen_forward and not forward.mask_head.trainable:
+        raise ValueError(
+            "frozen_forward=False trains trunk and head, and those of forward are frozen: set `trainable = True` of "
+            "forward.mask_head and of what shall train of forward.backbone first."
+        )
 
 
 def _cut(table, indices, size):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.models.detector import Detector, check_categories
+from tests.models.tiny import tiny_retinanet
 
 CATEGORIES = [{"id": 5, "name": "a", "supercategory": "letters"}]
 
@@ -55,6 +56,15 @@ def test_config_carries_categories_and_preprocessing():
     again = OneWeight.from_config(model.get_config())
     assert again.categories == tuple(CATEGORIES) and again.seed == 3
     assert again.preprocessing.get_config() == model.preprocessing.get_config()
+
+
+def test_what_is_frozen_is_frozen_again_from_a_configuration():
+    model = tiny_retinanet()
+    model.necks[0].trainable = False  # a layer that makes others
+    names = [w.path for w in model.trainable_weights]
+    again = type(model).from_config(model.get_config())
+    assert [w.path for w in again.trainable_weights] == names
+    assert len(names) == len(model.weights) - len(model.necks[0].weights)
 
 
 def test_another_version_of_the_configuration_is_refused():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.heads.refinement import RefinementHead
 from panet_tf.models.sharp_mask import sharp_mask
 from panet_tf.training.sgd import SGD
@@ -83,6 +84,13 @@ def test_the_second_stage_leaves_the_forward_path_alone(jit_compile, tmp_path):
     assert loaded.frozen_forward and not loaded.mask_head.trainable
     for key, value in loaded({"images": images}).items():
         np.testing.assert_allclose(np.asarray(value), np.asarray(model({"images": images})[key]), atol=1e-4)
+    # It is as frozen as what was saved.
+    assert {w.path for w in loaded.trainable_weights} == {w.path for w in loaded.refinement.weights}
+    loaded.compile(optimizer=SGD(learning_rate=0.5, momentum=0.0, weight_decay=0.1), jit_compile=jit_compile)
+    loaded.train_on_batch(batch)
+    for before, weight in zip(frozen, [w for w in loaded.mask_head.weights if "seed" not in w.path]):
+        np.testing.assert_array_equal(before, weight)
+    assert any(np.abs(a - b).max() > 0 for a, b in zip(model.refinement.get_weights(), loaded.refinement.get_weights()))
 
 
 def test_unfrozen_and_in_bfloat16():
@@ -100,7 +108,45 @@ def test_unfrozen_and_in_bfloat16():
     for arguments, message in (
         ({"refinement": RefinementHead(size=8, levels=("C3",))}, "must start at 4 cells"),
         ({"refinement": RefinementHead(size=4, levels=("C5",))}, "use levels"),
-        ({"backbone": pooled_backbone()}, "those of forward"),
     ):
         with pytest.raises(ValueError, match=message):
             sharp_mask(forward=deep, **arguments)
+
+
+def test_what_forward_has_is_taken_from_it():
+    settings = {
+        "categories": ({"id": 7, "name": "cell"},),
+        "scales": (0.5,),
+        "max_proposals": 5,
+        "binarize_at": 0.4,
+        "output_size": 28,
+        "grey": (1.0, 2.0, 3.0),
+        "loss_weights": {"mask_loss": 2.0},
+        "seed": 5,
+        "preprocessing": Preprocessing(canvases=((64, 64),), short_side=None),
+        "whole_pixels": True,
+    }
+    deep = tiny(**settings)
+    model = tiny_sharp(forward=deep, scales=None, max_proposals=None)
+    for name in (*settings, "context", "input_size", "level", "dtype_policy"):
+        assert getattr(model, name) == getattr(deep, name), name
+    other = tiny_sharp(forward=deep, grey=(0, 0, 0), categories=tiny().categories)
+    assert other.grey == (0, 0, 0) and other.categories[0]["id"] == 1 and other.binarize_at == 0.4
+    given = {"backbone": pooled_backbone(), "mask_head": deep.mask_head, "channels": 6, "variant": "a"}
+    for name, value in (given | {"input_size": 32, "level": "C3"}).items():
+        with pytest.raises(ValueError, match=f"{name} are those of forward"):
+            sharp_mask(forward=deep, **{name: value})
+
+
+def test_a_frozen_forward_model_is_not_trained_unasked():
+    model = tiny_sharp()
+    with pytest.raises(ValueError, match="set `trainable = True`"):
+        tiny_sharp(forward=model, frozen_forward=False)
+    model.mask_head.trainable = True
+    trained = {id(w) for w in tiny_sharp(forward=model, frozen_forward=False).trainable_weights}
+    assert {id(w) for w in model.mask_head.trainable_weights} < trained
+    coarse = tiny_sharp(coarse=True)
+    coarse.compile(optimizer=SGD(learning_rate=0.1))
+    with pytest.raises(ValueError, match="coarse=True leaves the refinement out"):
+        coarse.fit(tf.data.Dataset.from_tensors(patches(cells=16)), verbose=0)
+    assert np.isfinite(coarse.evaluate(tf.data.Dataset.from_tensors(patches(cells=16)), verbose=0)).all()
