@@ -18,7 +18,8 @@ class DetectionSelector(keras.layers.Layer):
         iou_threshold: overlap within a class above which the lower score goes. Defaults to 0.5.
         max_detections: int, detections per image. Defaults to 100.
         box_weights: those that the box targets were encoded with. Defaults to (10, 10, 5, 5).
-        min_size: sides in network pixels below which a clipped box is dropped. Defaults to 0; torchvision has 0.01.
+        min_size: sides in network pixels below which a clipped box is dropped. Defaults to 0, which drops boxes without
+            area only; torchvision has 0.01.
         pre_nms_top_k: int, candidates of an image that enter suppression, best first, or `None` for all, which only
             the native suppression can afford (see `class_nms`). Defaults to 2000.
 
@@ -72,9 +73,8 @@ class DetectionSelector(keras.layers.Layer):
         scores = tf.nn.softmax(tf.cast(class_logits, tf.float32), axis=-1)[..., 1:]
         boxes = box_ops.decode_boxes(box_deltas, rois[:, :, None, :], self.box_weights)
         boxes = box_ops.clip_boxes(boxes, image_sizes[:, None, :])
-        usable = valid[..., None]
-        if self.min_size > 0:
-            usable &= tf.reduce_all(boxes[..., 2:] - boxes[..., :2] >= self.min_size, axis=-1)
+        sides = boxes[..., 2:] - boxes[..., :2]
+        usable = valid[..., None] & tf.reduce_all((sides > 0.0) & (sides >= self.min_size), axis=-1)
         return boxes, tf.where(usable, scores, 0.0)
 
     def get_config(self):

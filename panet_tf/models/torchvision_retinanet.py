@@ -20,8 +20,8 @@ def torchvision_retinanet(*, categories, epsilon=0.0, weights=None, **kwargs):
     They are: anchors on the corners of cells, with sides cut to whole pixels before and rounded after they get their
     shapes, and the padded side // the level's side between them; P6 from P5; every object keeps the anchors that
     overlap it most; each image's losses are divided by its own positives, boxes have an L1 loss, and crowds are not
-    looked at; 300 detections. Inputs are RGB, minus (123.675, 116.28, 103.53), over (58.395, 57.12, 57.375), the
-    short side 800 unless the long one then exceeds 1333.
+    looked at; 300 detections (boxes that clip to nothing, which torchvision leaves in, are none). Inputs are RGB, minus
+    (123.675, 116.28, 103.53), over (58.395, 57.12, 57.375), the short side 800 unless the long one then exceeds 1333.
 
     Args:
         categories: sequence of dicts with `"id"` and `"name"`. The published weights have 91 logits, the first of which

@@ -17,7 +17,8 @@ def dense_candidates(
 ):
     """The best pairs of an anchor and a class of each level above a score, decoded and clipped.
 
-    Each class of each anchor is a detection of its own. Only boxes of the best are decoded. Source: Lin's thesis,
+    Each class of each anchor is a detection of its own. Only boxes of the best are decoded; those that clip to nothing,
+    as where an image does not fill its canvas, or that are not finite leave their places empty. Source: Lin's thesis,
     section 5.4, "Inference".
 
     Args:
@@ -66,7 +67,9 @@ def _of_level(logits, deltas, anchors, image_sizes, score_threshold, pre_nms_top
     )
     scores = tf.sigmoid(best)
     usable = (scores > score_threshold) & tf.reduce_all(tf.math.is_finite(boxes), axis=-1)
-    boxes = tf.where(usable[..., None], box_ops.clip_boxes(boxes, image_sizes), 0.0)
+    boxes = box_ops.clip_boxes(boxes, image_sizes)
+    usable &= tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+    boxes = tf.where(usable[..., None], boxes, 0.0)
     scores = tf.where(usable, scores, 0.0)
     classes = tf.where(usable, indices % num_classes + 1, 0)
     if number is not None:

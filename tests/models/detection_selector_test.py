@@ -40,14 +40,13 @@ def test_padding_regions_give_nothing():
     assert not found["valid"].numpy().any() and not found["scores"].numpy().any()
 
 
-def test_boxes_clipped_to_less_than_the_smallest_side_are_dropped():
+def test_boxes_clipped_to_nothing_or_to_less_than_the_smallest_side_are_dropped():
     certain = logits([0.1, 0.9], [0.1, 0.9], [0.1, 0.9])
     rois = tf.constant([[[0, 0, 10, 10], [20, 20, 30, 20.5], [40, 10, 60, 20]]], tf.float32)  # the last lies below 40
     deltas = tf.zeros((1, 3, 1, 4))
-    found = DetectionSelector(max_detections=3)(certain, deltas, rois, VALID, SIZES)
-    np.testing.assert_array_equal(found["valid"], [[True, True, True]])
-    found = DetectionSelector(max_detections=3, min_size=0.01)(certain, deltas, rois, VALID, SIZES)
-    np.testing.assert_array_equal(found["valid"], [[True, True, False]])
+    for min_size in (0.0, 0.01):
+        found = DetectionSelector(max_detections=3, min_size=min_size)(certain, deltas, rois, VALID, SIZES)
+        np.testing.assert_array_equal(found["valid"], [[True, True, False]])
     found = DetectionSelector(max_detections=3, min_size=1.0)(certain, deltas, rois, VALID, SIZES)
     np.testing.assert_array_equal(found["valid"], [[True, False, False]])
 

@@ -32,11 +32,10 @@ def slow(logits, deltas, anchors, image_sizes, threshold, top_k):
             )[:top_k]
             for negative, a, k in pairs:
                 score = 1 / (1 + np.exp(float(negative)))
-                if score <= threshold:
-                    rows.append((0, 0, 0, 0, 0, 0))
-                    continue
                 box = decode_boxes(deltas[level][image, a], anchors[level][a])
-                rows.append((*clip_boxes(box[None], image_sizes[image]).numpy()[0], score, k + 1))
+                box = clip_boxes(box[None], image_sizes[image]).numpy()[0]
+                usable = score > threshold and box[2] > box[0] and box[3] > box[1]
+                rows.append((*box, score, k + 1) if usable else (0, 0, 0, 0, 0, 0))
         found.append(rows)
     return np.array(found)
 
@@ -73,9 +72,22 @@ def test_what_is_not_finite_is_no_candidate():
     logits, deltas, anchors = outputs(False)
     logits["P4"][0, 0] = np.nan
     deltas["P3"][1] = np.inf
-    boxes, scores, classes = dense_candidates(logits, deltas, anchors, IMAGE_SIZES, score_threshold=0.0)
+    boxes, scores, classes = dense_candidates(logits, deltas, anchors, np.float32([[99, 99]] * 2), score_threshold=0.0)
     assert np.isfinite(boxes).all() and np.isfinite(scores).all()
     level3 = slice(0, SIZES["P3"] * NUM_CLASSES)
     assert not np.any(classes[1, level3]) and np.all(classes[0, level3])
     level4 = classes[0, level3.stop : level3.stop + SIZES["P4"] * NUM_CLASSES]
     assert np.sum(level4 == 0) == NUM_CLASSES
+
+
+def test_boxes_that_clip_to_nothing_leave_their_places_empty():
+    anchors = {"P3": np.float32([[0, 0, 20, 20], [50, 0, 80, 20], [40, 60, 60, 80], [20, 30, 40, 60]])}
+    logits, deltas = {"P3": np.full((1, 4, 1), 3, "f")}, {"P3": np.zeros((1, 4, 4), "f")}
+    boxes, scores, classes = dense_candidates(logits, deltas, anchors, np.float32([[50, 60]]))
+    assert classes[0].numpy().tolist() == [1, 0, 0, 1] and (scores[0].numpy() > 0).tolist() == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    np.testing.assert_allclose(boxes[0], [[0, 0, 20, 20], [0] * 4, [0] * 4, [20, 30, 40, 60]], atol=1e-4)
