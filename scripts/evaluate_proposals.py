@@ -25,6 +25,12 @@ flags.DEFINE_string("output", None, "Folder of the numbers and the pictures.")
 FLAGS = flags.FLAGS
 
 
+def cell(key, value):
+    if "skipped" in key:  # a count of what was left out
+        return f"{value or 0:.0f}"
+    return "-" if value is None or value < 0 else f"{100 * value:.1f}"
+
+
 def main(_):
     counts = tuple(int(count) for count in FLAGS.counts)
     files = named_files(FLAGS.proposals)
@@ -34,8 +40,7 @@ def main(_):
     print("| | " + " | ".join(key.removeprefix("proposals/") for key in columns) + " |")
     print("|" + "---|" * (1 + len(columns)))
     for name, result in results.items():
-        cells = [f"{100 * result[key]:.1f}" if result.get(key, -1) >= 0 else "-" for key in columns]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+        print(f"| {name} | " + " | ".join(cell(key, result.get(key)) for key in columns) + " |")
     if FLAGS.output:
         output = pathlib.Path(FLAGS.output)
         output.mkdir(parents=True, exist_ok=True)

@@ -30,25 +30,29 @@ FLAGS = flags.FLAGS
 
 
 def main(_):
+    given = [f"--{name}" for name in ("num_aspects", "size", "prior") if FLAGS[name].present]
+    if FLAGS.train.endswith(".npz") and given:
+        raise app.UsageError(f"{', '.join(given)}: {FLAGS.train} holds shapes that were learned already.")
     if FLAGS.train.endswith(".npz"):
         shapes = ShapeMasks.load(FLAGS.train)
     else:
         shapes = ShapeMasks.learned(FLAGS.train, size=FLAGS.size, num_aspects=FLAGS.num_aspects, prior=FLAGS.prior)
     judged = shape_mask_baseline(shapes, FLAGS.annotations, boxes=FLAGS.boxes)
-    results = judged.pop("results")
     print(f"Mean shapes cover what at least {shapes.threshold:.2f} of the instances cover.\n")
     print("| masks | AP | AP50 | AP75 | overlap of correct boxes |\n|---|---|---|---|---|")
     for kind, text in (("shape", "mean shapes"), ("box", "whole boxes")):
         found = judged[kind]
-        numbers = (found["AP"], found["AP50"], found["AP75"], found["overlap"]["mean"])
-        print(f"| {text} | " + " | ".join(f"{100 * number:.1f}" for number in numbers) + " |")
+        numbers = [*(found[name] for name in ("AP", "AP50", "AP75")), found["overlap"]["mean"]]
+        print("|".join(["", f" {text} ", *(f" {100 * n:.1f} " if n >= 0 else " - " for n in numbers), ""]))
+    if judged["skipped"]:
+        print(f"\n{judged['skipped']} of the boxes in {FLAGS.boxes} could not be used.")
     if FLAGS.output:
         output = pathlib.Path(FLAGS.output)
         output.mkdir(parents=True, exist_ok=True)
         shapes.save(output / "shapes.npz")
         picture = shape_gallery(shapes.means, shapes.names, threshold=shapes.threshold)
         Image.fromarray(picture).save(output / "shapes.png")
-        (output / "results.json").write_text(json.dumps(results))
+        (output / "results.json").write_text(json.dumps(judged.pop("results")))
         (output / "shape_masks.json").write_text(json.dumps(judged, indent=1) + "\n")
 
 

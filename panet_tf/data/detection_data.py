@@ -129,7 +129,7 @@ class DetectionData:
         self.semantic_context = semantic_context
         self.max_proposals = int(max_proposals)
         check_settings(self)
-        self.proposals = proposals_of(proposals, source)
+        self.proposals = proposals_of(proposals, source, self.max_proposals)
         if semantic_context is not None:
             self._semantic_of_category = semantic_classes(self.panoptic_categories, semantic_context).of_category
         self._indices = np.arange(source.num_examples)

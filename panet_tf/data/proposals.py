@@ -6,13 +6,12 @@ import gin
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from pycocotools import mask as coco_mask
 
 from panet_tf.data.host_calls import host_call
-from panet_tf.data.json_numbers import whole
-from panet_tf.data.proposal_file import read_results
+from panet_tf.data.proposal_entries import ProposalEntries
 
-ROWS = 1_000_000  # entries that are Python objects at a time
+KEPT = 2000  # proposals of an image
+ROWS = 100_000  # entries that are Python objects at a time
 TOLERANCE = 1.0  # pixels that a box may reach out of its image
 
 
@@ -41,54 +40,29 @@ class Proposals:
         >>> boxes, scores = proposals.of_image(139, size=(426, 640))
     """
 
-    def __init__(self, path, *, max_proposals=2000):
+    def __init__(self, path, *, max_proposals=KEPT):
         self.path, self.max_proposals = path, max_proposals
-        self.missing, self.num_skipped, self._sizes = set(), 0, {}
-        self._lock = threading.Lock()
+        self.missing, self._lock = set(), threading.Lock()
+        entries = ProposalEntries(path, with_area=True)
         parts, rows = [], []
-        for entry in read_results(path):
-            row = self._row(entry)
-            if row is None:
-                self.num_skipped += 1
-                if self.num_skipped <= 3:
-                    logging.warning("%s: an entry left out: %.200s", path, entry)
-            else:
-                rows.append(row)
+        for proposal in entries:
+            rows.append((proposal.image_id, *proposal.box, proposal.score))
             if len(rows) == ROWS:
-                parts.append(_arrays(rows))
+                parts.append(_best(*_arrays(rows), max_proposals))
                 rows = []
-        parts.append(_arrays(rows))
+        parts.append(_best(*_arrays(rows), max_proposals))
+        self.num_skipped, self._sizes = entries.num_skipped, entries.stated_sizes
         ids, values = (np.concatenate(column) for column in zip(*parts))
+        parts.clear()  # they are held no longer than they must be: a file may have hundreds of millions
         if not len(ids):
-            raise ValueError(f"proposals must have image_id, score, and bbox or segmentation, received {path}.")
-        if self.num_skipped:
-            logging.warning("%s: %d of %d entries left out.", path, self.num_skipped, self.num_skipped + len(ids))
-        order = np.lexsort((-values[:, 4], ids))  # stable: of equal scores the first of the file
-        ids, values = ids[order], values[order]
-        self._ids, first, counts = np.unique(ids, return_index=True, return_counts=True)
-        if max_proposals is not None:
-            place = np.arange(len(ids)) - np.repeat(first, counts)
-            values = values[place < max_proposals]
-            counts = np.minimum(counts, max_proposals)
+            raise ValueError(
+                f"proposals must have image_id, score, and bbox or segmentation, received {path}, of whose "
+                f"{entries.num_entries} entries none can be used: {entries.first_problem}."
+            )
+        ids, values = _best(ids, values, max_proposals)
+        self._ids, counts = np.unique(ids, return_counts=True)
         self._values, self._ends = values, np.cumsum(counts)
         self.num_images, self.num_proposals = len(self._ids), len(values)
-
-    def _row(self, entry):
-        """(image id, y0, x0, y1, x1, score), or None of what cannot be used."""
-        image_id, box, code = whole(entry.get("image_id")), entry.get("bbox"), entry.get("segmentation")
-        if image_id is None:
-            return None
-        try:
-            if isinstance(code, dict):
-                size = tuple(code["size"])
-                if self._sizes.setdefault(image_id, size) != size:
-                    return None
-                box = coco_mask.toBbox(code).tolist() if box is None else box
-            x, y, width, height = (float(number) for number in box)
-            row = (image_id, y, x, y + height, x + width, float(entry["score"]))
-        except (KeyError, TypeError, ValueError):
-            return None
-        return row if np.isfinite(row[1:]).all() and width > 0 and height > 0 else None
 
     def of_image(self, image_id, size=None):
         """Boxes and scores of one image, best first.
@@ -159,19 +133,21 @@ class Proposals:
             logging.warning("%s has no proposals for %d of %d images.", self.path, (~there).sum(), len(ids))
 
 
-def proposals_of(given, source):
+def proposals_of(given, source, count):
     """Proposals as an object, checked against a source.
 
     Args:
         given: path, `Proposals` (or an object with its `of_image`), or `None`.
         source: of `DetectionData`.
+        count: int, slots of an image. Of a path at least so many are kept, and not fewer than `Proposals` would: crops
+            lose some.
 
     Returns:
         the object, or `None`.
     """
     if given is None:
         return None
-    given = given if hasattr(given, "of_image") else Proposals(given)
+    given = given if hasattr(given, "of_image") else Proposals(given, max_proposals=max(count, KEPT))
     if hasattr(given, "check") and hasattr(source, "image_ids"):
         given.check(source.image_ids, source.image_sizes)
     return given
@@ -212,3 +188,14 @@ def _arrays(rows):
     """int64 (n,) ids and float32 (n, 5) boxes and scores."""
     ids = np.array([row[0] for row in rows], "int64")
     return ids, np.array([row[1:] for row in rows], "float32").reshape(-1, 5)
+
+
+def _best(ids, values, most):
+    """The same by image and score, of each image the best `most` (`None`: all)."""
+    order = np.lexsort((-values[:, 4], ids))  # stable: of equal scores the first of the file
+    ids = ids[order]
+    if most is not None:
+        _, first, counts = np.unique(ids, return_index=True, return_counts=True)
+        kept = np.arange(len(ids)) - np.repeat(first, counts) < most
+        ids, order = ids[kept], order[kept]
+    return ids, values[order]

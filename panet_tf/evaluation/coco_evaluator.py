@@ -29,7 +29,8 @@ class CocoEvaluator:
 
     Args:
         ground_truth: COCO dict, or the path of a JSON file. Missing `iscrowd` and `area` are filled in; annotations
-            that cannot be counted are logged and left out (`num_skipped_annotations`).
+            that cannot be counted are logged and left out (`num_skipped_annotations`), those without a usable mask of
+            `"segm"` alone.
         metrics: one or several of `"bbox"`, `"segm"`, `"keypoints"`. Defaults to the first two.
         max_detections: int, the highest-scoring detections that count per image and category in AP; AR is given for 1,
             10 and this. Defaults to 100, which is COCO's; images of cells hold more.
@@ -86,7 +87,10 @@ class CocoEvaluator:
         self.whole_pixels = whole_pixels
         self.max_keypoint_detections = int(max_keypoint_detections)
         self.ground_truth, self.num_skipped_annotations = coco_ground_truth(
-            ground_truth, with_masks="segm" in metrics, with_keypoints="keypoints" in metrics
+            ground_truth,
+            with_masks="segm" in metrics,
+            with_keypoints="keypoints" in metrics,
+            keep_maskless=metrics != ("segm",),
         )
         if "keypoints" in metrics:
             self.keypoint_sigmas = sigmas_of(keypoint_count(self.ground_truth["categories"]), keypoint_sigmas)
@@ -172,6 +176,8 @@ class CocoEvaluator:
         else:
             most = self.max_detections
             max_detections, settings = tuple(sorted({n for n in (1, 10) if n < most} | {most})), {}
+        if metric == "segm":
+            truth = {**truth, "annotations": [a for a in truth["annotations"] if "segmentation" in a]}
         results = [result for result in results if result["category_id"] in categories]
         precision, recall = coco_tables(
             truth, results, metric=metric, max_detections=max_detections, backend=self.backend, **settings

@@ -33,8 +33,13 @@ class ProposalRecall:
             (10, 100, 1000).
         tight_boxes: whether box proposals are the boxes around the pasted masks (section 3.5.3), for models whose
             `boxes` are the frames that masks lie in. Defaults to `None`: as the model says (`boxes_are_frames`).
-        mask_threshold: float, of the pasted probabilities. Defaults to `None`: the model's, or 0.5.
+        mask_threshold: float, of the pasted probabilities. Defaults to 0.5.
         whole_pixels: the rule of pasting, see `panet_tf.ops.paste_window`. Defaults to False.
+
+    Attributes:
+        num_skipped_annotations: int, objects left out of the ground truth, see `coco_ground_truth`.
+        num_maskless: int, objects without a usable mask, which are left out of `"segm"` alone.
+        num_skipped_proposals: int, those that were not finite.
 
     Raises:
         ValueError: an unknown metric, counts that do not increase, or ground truth that is not COCO's.
@@ -55,7 +60,7 @@ class ProposalRecall:
         metrics=None,
         counts=(10, 100, 1000),
         tight_boxes=None,
-        mask_threshold=None,
+        mask_threshold=0.5,
         whole_pixels=False,
     ):
         metrics = (metrics,) if isinstance(metrics, str) else metrics
@@ -68,10 +73,13 @@ class ProposalRecall:
         self.metrics = None if metrics is None else tuple(metrics)
         self.counts = counts
         self.tight_boxes = tight_boxes
-        self.mask_threshold = mask_threshold
+        self.mask_threshold = float(mask_threshold)
         self.whole_pixels = whole_pixels
         self.ground_truth, self.num_skipped_annotations = coco_ground_truth(
-            ground_truth, with_masks=metrics is None or "segm" in metrics, with_keypoints=False
+            ground_truth,
+            with_masks=metrics is None or "segm" in metrics,
+            with_keypoints=False,
+            keep_maskless=metrics is None or "bbox" in metrics,
         )
         self._images = {image["id"]: image for image in self.ground_truth["images"]}
         self._objects = {image_id: [] for image_id in self._images}
@@ -79,6 +87,9 @@ class ProposalRecall:
         for annotation in sorted(self.ground_truth["annotations"], key=lambda a: a["category_id"]):
             if not annotation["iscrowd"]:
                 self._objects[annotation["image_id"]].append(annotation)
+        self.num_maskless = 0
+        if metrics is None or "segm" in metrics:
+            self.num_maskless = sum(len(own) - len(_with_masks(own)) for own in self._objects.values())
         self.reset()
 
     @classmethod
@@ -88,13 +99,11 @@ class ProposalRecall:
         made.whole_pixels = made.whole_pixels or getattr(model, "whole_pixels", False)
         if made.tight_boxes is None:
             made.tight_boxes = getattr(model, "boxes_are_frames", False)
-        if made.mask_threshold is None:
-            made.mask_threshold = getattr(model, "mask_threshold", None)
         return made
 
     def reset(self):
         """Forgets all predictions."""
-        self._seen = set()
+        self._seen, self.num_skipped_proposals = set(), 0
         self._reached = {}  # metric -> (T, A, places): objects by the place of the proposal that reaches them
 
     def update(self, predictions):
@@ -125,10 +134,9 @@ class ProposalRecall:
                 self._check_new(image_id)
                 image = self._images[image_id]
                 size = (image["height"], image["width"]) if "height" in image else arrays["original_sizes"][i]
-                threshold = 0.5 if self.mask_threshold is None else self.mask_threshold
                 pasted = arrays["masks"][i][keep].astype("float32")
                 size = tuple(int(round(float(side))) for side in size)
-                masks = masks_to_rle(pasted, boxes, size, threshold, whole_pixels=self.whole_pixels)
+                masks = masks_to_rle(pasted, boxes, size, self.mask_threshold, whole_pixels=self.whole_pixels)
                 if self.tight_boxes:
                     boxes = boxes_around(masks)
             self.add(image_id, arrays["scores"][i][keep], boxes=boxes, masks=masks)
@@ -139,7 +147,7 @@ class ProposalRecall:
         Args:
             image_id: int, the data set's id.
             scores: float (D,).
-            boxes: float (D, 4), yxyx in original pixels, or `None` where boxes are not asked for.
+            boxes: float (D, 4), yxyx in original pixels, or `None`: those around the masks.
             masks: list of D run-length codes, or `None` where masks are not asked for.
 
         Raises:
@@ -150,21 +158,27 @@ class ProposalRecall:
             self.metrics = METRICS if masks is not None else METRICS[:1]
         scores = np.asarray(scores, "float64")
         good = np.isfinite(scores)
+        if boxes is None and masks is not None:
+            boxes = boxes_around(list(masks))
         if boxes is not None:
             boxes = np.asarray(boxes, "float64").reshape(-1, 4)
             good &= np.isfinite(boxes).all(axis=1)
         if not good.all():
             logging.warning("Image %d: %d proposals that are not finite left out.", image_id, np.sum(~good))
+            self.num_skipped_proposals += int(np.sum(~good))
         order = np.argsort(-scores[good], kind="stable")[: self.counts[-1]]
         order = np.flatnonzero(good)[order]
-        objects = self._objects[image_id]
         for metric in self.metrics:
             given = boxes if metric == "bbox" else masks
             if given is None:
                 raise ValueError(f"the metric {metric!r} needs {'boxes' if metric == 'bbox' else 'masks'}.")
+            objects = self._objects_of(metric, image_id)
             if objects:
                 self._count(metric, _overlaps(metric, given, order, objects), objects)
         self._seen.add(image_id)
+
+    def _objects_of(self, metric, image_id):
+        return self._objects[image_id] if metric == "bbox" else _with_masks(self._objects[image_id])
 
     def _check_new(self, image_id):
         if image_id not in self._images:
@@ -191,7 +205,8 @@ class ProposalRecall:
             the ranges of sizes, all, small, medium and large; and `"recall"` float (10, 4, N), -1 without any object.
         """
         images = self._seen if seen_only else self._images
-        total = sum((_counted(self._objects[i]).sum(axis=1) for i in images), np.zeros(len(AREA_RANGES), "int64"))
+        counted = (_counted(self._objects_of(metric, i)).sum(axis=1) for i in images)
+        total = sum(counted, np.zeros(len(AREA_RANGES), "int64"))
         reached = self._reached.get(metric)
         if reached is None:
             reached = np.zeros((len(THRESHOLDS), len(AREA_RANGES), self.counts[-1] + 1), "int64")
@@ -209,7 +224,9 @@ class ProposalRecall:
 
         Returns:
             dict of floats between 0 and 1, or -1 without any object: for each metric `"proposals/segm/AR10"`, `AR100`,
-            `AR1000` (as `counts` says), `ARs`, `ARm`, `ARl`, at the last count, `AUC`, `AUCs`, `AUCm`, `AUCl`.
+            `AR1000` (as `counts` says), `ARs`, `ARm`, `ARl`, at the last count, `AUC`, `AUCs`, `AUCm`, `AUCl`. Where
+            something was left out, also how much: `"proposals/segm/skipped_annotations"` and
+            `"proposals/skipped_proposals"`.
         """
         numbers = {}
         for metric in self.metrics or METRICS[:1]:
@@ -223,6 +240,11 @@ class ProposalRecall:
             for a, area in enumerate(AREA_RANGES):
                 name = f"proposals/{metric}/AUC{area[0] if a else ''}"
                 numbers[name] = area_under_curve(places, average[a, places - 1])
+            skipped = self.num_skipped_annotations + (self.num_maskless if metric == "segm" else 0)
+            if skipped:
+                numbers[f"proposals/{metric}/skipped_annotations"] = float(skipped)
+        if self.num_skipped_proposals:
+            numbers["proposals/skipped_proposals"] = float(self.num_skipped_proposals)
         return numbers
 
 
@@ -232,6 +254,10 @@ def boxes_around(codes):
         return np.zeros((0, 4))
     x, y, width, height = coco_mask.toBbox(codes).T
     return np.stack([y, x, y + height, x + width], axis=-1)
+
+
+def _with_masks(objects):
+    return [annotation for annotation in objects if "segmentation" in annotation]
 
 
 def _counted(objects):

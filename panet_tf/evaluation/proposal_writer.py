@@ -48,7 +48,7 @@ class ProposalWriter:
         max_proposals=2000,
         category_id=1,
         tight_boxes=None,
-        mask_threshold=None,
+        mask_threshold=0.5,
         whole_pixels=False,
     ):
         fields = (fields,) if isinstance(fields, str) else fields
@@ -59,7 +59,7 @@ class ProposalWriter:
         self.max_proposals = int(max_proposals)
         self.category_id = category_id
         self.tight_boxes = tight_boxes
-        self.mask_threshold = mask_threshold
+        self.mask_threshold = float(mask_threshold)
         self.whole_pixels = whole_pixels
         self._file = None
         self.num_written = self.num_empty = 0
@@ -71,8 +71,6 @@ class ProposalWriter:
         made.whole_pixels = made.whole_pixels or getattr(model, "whole_pixels", False)
         if made.tight_boxes is None:
             made.tight_boxes = getattr(model, "boxes_are_frames", False)
-        if made.mask_threshold is None:
-            made.mask_threshold = getattr(model, "mask_threshold", None)
         return made
 
     @property
@@ -105,9 +103,8 @@ class ProposalWriter:
         fields = self.fields or (FIELDS if "masks" in prediction else FIELDS[:1])
         if "segmentation" in fields or self.tight_boxes:
             size = tuple(int(side) for side in np.round(prediction["original_sizes"]))
-            threshold = 0.5 if self.mask_threshold is None else self.mask_threshold
             pasted = prediction["masks"][kept].astype("float32")
-            masks = masks_to_rle(pasted, boxes, size, threshold, whole_pixels=self.whole_pixels)
+            masks = masks_to_rle(pasted, boxes, size, self.mask_threshold, whole_pixels=self.whole_pixels)
             if self.tight_boxes:
                 boxes = boxes_around(masks)
         extents = boxes if "bbox" in fields else boxes_around(masks)
