@@ -7,6 +7,7 @@ from pycocotools import mask as coco_mask
 
 from panet_tf.evaluation.proposal_matching import AREA_RANGES, THRESHOLDS
 from panet_tf.evaluation.rle import masks_to_rle
+from panet_tf.inference.preprocessing_check import warn_of_other_preprocessing
 from panet_tf.models.detector_inputs import complete_inputs
 
 
@@ -19,7 +20,8 @@ def dense_mask_recall(model, data, *, max_images=None, chunk=256, progress=None)
 
     Args:
         model: `DeepMask` or `SharpMask` (which then refines every window).
-        data: `DetectionData` made for evaluation, with `source.coco_ground_truth()`.
+        data: `DetectionData` made for evaluation, with `source.coco_ground_truth()`. Sizes and normalisation that are
+            not those of the model's training are warned of.
         max_images: int or `None`, how many images to look at. Defaults to all.
         chunk: int, windows that are decoded at once. Defaults to 256.
         progress: function of the number of images done, called after each; or `None`.
@@ -32,6 +34,7 @@ def dense_mask_recall(model, data, *, max_images=None, chunk=256, progress=None)
         >>> dense_mask_recall(model, eval_data, max_images=100)["dense/AR"]
         0.37
     """
+    warn_of_other_preprocessing(model, data)
     truth = data.source.coco_ground_truth()
     sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
     objects = {image_id: [] for image_id in sizes}
