@@ -62,10 +62,18 @@ def test_the_thesis_s_trunks_and_numbers_of_weights():
 def test_refinement_and_zoom(row, zoom):
     model = built(f"table3_3/{row}")
     assert len(model.scales) == 7 + zoom and model.scales[-1] == pytest.approx(2 ** (0.5 + 0.5 * zoom))
+    if zoom:  # the weights are those of the row without
+        assert parameter("panet_tf.evaluate.scales") == model.scales
     assert model.frozen_forward and model.refinement.capacities == (32, 16, 8, 4, 2)
     assert parameter("panet_tf.patches_of.mask_size") == 160 and parameter("panet_tf.patches_of.score_share") == 0.0
     optimizer = parameter("panet_tf.train.optimizer")()
     assert optimizer.momentum == 0 and not optimizer.weight_decay and not optimizer.decay
+
+
+def test_zoom_of_deep_mask():
+    model = built("table3_3/deep_mask_zoom")
+    assert len(model.scales) == 8 and model.scales[-1] == pytest.approx(2**1.5)
+    assert parameter("panet_tf.evaluate.scales") == model.scales
 
 
 @pytest.mark.parametrize(

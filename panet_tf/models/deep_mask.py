@@ -37,7 +37,7 @@ class DeepMask(Detector):
         input_size: int W, pixels a side of a window. Defaults to 160.
         context: int, pixels on each side of a patch beyond the window. Defaults to 16: patches of 192.
         level: name of the level that the head takes, which tells the stride. Defaults to `"C4"`: 16.
-        scales: floats, factors on images. Defaults to `proposal_scales()`.
+        scales: floats, factors on images. Defaults to `proposal_scales()`. May be set later: inference only.
         max_proposals: int, per image. Defaults to 1000.
         binarize_at: float, probability above which a pixel belongs to a mask. Defaults to 0.2. Masks leave shifted:
             what was this is 0.5, where everything downstream cuts.
@@ -94,7 +94,7 @@ class DeepMask(Detector):
         self.backbone = backbone
         self.mask_head = mask_head
         self.input_size, self.context, self.level = int(input_size), int(context), level
-        self.scales = tuple(float(scale) for scale in (proposal_scales() if scales is None else scales))
+        self.scales = proposal_scales() if scales is None else scales
         self.max_proposals = int(max_proposals)
         self.binarize_at, self.output_size = float(binarize_at), int(output_size)
         self.grey = tuple(float(value) for value in grey)
@@ -105,6 +105,16 @@ class DeepMask(Detector):
         # Creates every weight now, so that saving never meets a half-built model.
         self.mask_head(keras.KerasTensor((None, *(self.grid.size,) * 2, backbone.output[level].shape[-1])))
         self.built = True
+
+    @property
+    def scales(self):
+        """Factors on images."""
+        return self._scales
+
+    @scales.setter
+    def scales(self, scales):
+        self._scales = tuple(float(scale) for scale in scales)
+        self.predict_function = self.test_function = None  # what Keras has traced keeps the scales of before
 
     @property
     def max_detections(self):

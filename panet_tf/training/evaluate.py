@@ -12,19 +12,31 @@ from panet_tf.evaluation.coco_evaluator import CocoEvaluator
 from panet_tf.evaluation.panoptic_evaluator import PanopticEvaluator
 from panet_tf.evaluation.panoptic_submission import PanopticSubmission
 from panet_tf.evaluation.proposal_recall import ProposalRecall
+from panet_tf.inference.preprocessing_check import warn_of_other_preprocessing
 from panet_tf.training.merging import merging_with
+from panet_tf.training.window_scales import windows_at
 
 
 @gin.register(module="panet_tf")
 def evaluate(
-    model, data, *, evaluators=None, submission=None, merging=None, augmentation=None, max_images=None, verbose="auto"
+    model,
+    data,
+    *,
+    evaluators=None,
+    submission=None,
+    merging=None,
+    scales=None,
+    augmentation=None,
+    max_images=None,
+    verbose="auto",
 ):
     """Predicts a data set batch by batch and gives the metrics; nothing but the evaluators' own results is kept.
 
     Args:
         model: `keras.Model` that predicts the dict of `panet_tf.models.RCNN`, or the path of a `.keras` file.
         data: `panet_tf.data.DetectionData` made for evaluation (or anything with `dataset()`, `categories`,
-            `num_examples` and `source.coco_ground_truth()`).
+            `num_examples` and `source.coco_ground_truth()`). Sizes and normalisation that are not those of the
+            model's training are warned of.
         evaluators: tuple of evaluators (`update`, `result`, `reset`), or of what makes them: classes with
             `made_for(model, data)`, or functions of `ground_truth` and `max_detections`. `None` (default) is
             `CocoEvaluator` for boxes and, where the model predicts them, masks; and `PanopticEvaluator` where the model
@@ -36,6 +48,8 @@ def evaluate(
         merging: dict of settings of the model's `PanopticMerger` that differ in this evaluation, such as
             `{"order": "detection", "overlap_threshold": 1.0}`: one trained model, several ways to lay down its
             instances. The model keeps its own. Defaults to `None`.
+        scales: floats, factors on images at which a `DeepMask` or `SharpMask` looks for windows in this evaluation, as
+            from `proposal_scales`: Zoom and Zoom^2 of one trained model, which keeps its own. Defaults to `None`.
         augmentation: `panet_tf.TestTimeAugmentation`: several sizes, mirrors, voting, ensembles; the source's
             images then go through one by one, at its sizes. Defaults to `None`: one look at each image.
         max_images: int or `None`, how many images to look at, for a quick check; the metrics are then of those images.
@@ -45,8 +59,8 @@ def evaluate(
         dict from names like `"segm/AP"` and `"pq"` to floats.
 
     Raises:
-        ValueError: when the model's categories are not those of the data, an image comes twice, or `merging` holds what
-            the model cannot do.
+        ValueError: when the model's categories are not those of the data, an image comes twice, or `merging` or
+            `scales` are of what the model cannot do.
 
     Example:
         >>> evaluate("run/model.keras", eval_data)["segm/AP50"]
@@ -55,6 +69,8 @@ def evaluate(
     if not isinstance(model, keras.Model):
         model = keras.saving.load_model(model, compile=False)
     check_categories_match(model, data)
+    if augmentation is None:  # which has sizes of its own
+        warn_of_other_preprocessing(model, data)
     writing = [] if submission is None else [PanopticSubmission.made_for(model, data, folder=submission)]
     if evaluators is not None:
         evaluators = [make_evaluator(evaluator, model, data) for evaluator in evaluators] + writing
@@ -64,7 +80,7 @@ def evaluate(
     progress = _Progress(total, verbose)
     seen = 0
     stream = predictions(model, data.dataset()) if augmentation is None else augmentation.predictions(model, data)
-    with merging_with(model, merging):
+    with merging_with(model, merging), windows_at(model, scales):
         for outputs in stream:
             if evaluators is None:
                 evaluators = default_evaluators(outputs, model, data) + writing
