@@ -2,7 +2,7 @@
 
 Examples:
   python scripts/compare_proposals.py --model runs/table3_4_sharp_mask_vgg16 --output runs/figure3_5c \\
-    --gin_file runs/evaluate.gin --gin_file data/coco_proposals.gin \\
+    --gin_file papers/lin_thesis/table3_4/sharp_mask_vgg16.gin \\
     --proposals sharp_mask=coco/proposals/sharp_mask_val2017.json --proposals rpn=coco/proposals/val2017.json
 
 The proposals of each file are the best of each image. Numbers are printed; into the output folder go comparison.json
@@ -27,7 +27,7 @@ flags.DEFINE_string("model", None, "A .keras file, or a training folder that hol
 flags.DEFINE_multi_string("proposals", None, "COCO results file, or name=file; several to compare.", required=True)
 flags.DEFINE_list("counts", "10,50,100,250,500,1000", "Numbers of proposals of an image.")
 flags.DEFINE_string("metric", "bbox/AP", "What is drawn.")
-flags.DEFINE_multi_string("gin_file", None, "runs/evaluate.gin, and files with the data.", required=True)
+flags.DEFINE_multi_string("gin_file", None, "The model's own, or runs/evaluate.gin and the data.", required=True)
 flags.DEFINE_multi_string("gin_bindings", [], "Single bindings on top; may be given several times.")
 flags.DEFINE_string("output", None, "Folder of the picture and the numbers.", required=True)
 FLAGS = flags.FLAGS

@@ -1,8 +1,8 @@
 """Measures what the masks of a DeepMask or SharpMask can reach: recall of all windows of images, whatever their scores.
 
 Examples:
-  python scripts/dense_mask_recall.py --model runs/deep_mask --gin_file data/coco.gin \\
-    --gin_file runs/dense_mask_recall.gin --max_images 100
+  python scripts/dense_mask_recall.py --model runs/table3_1_sharp_mask --max_images 100 \\
+    --gin_file papers/lin_thesis/table3_1/sharp_mask.gin --gin_file runs/dense_mask_recall.gin
   python scripts/dense_mask_recall.py --model runs/table3_1_w112_p3_d21 --output dense.json \\
     --gin_file papers/lin_thesis/table3_1/w112_p3_d21.gin --gin_file runs/dense_mask_recall.gin
 """
@@ -17,7 +17,7 @@ import panet_tf
 from panet_tf.inference.load_model import load_model
 
 flags.DEFINE_string("model", None, "A .keras file, or a training folder that holds model.keras.", required=True)
-flags.DEFINE_multi_string("gin_file", None, "runs/dense_mask_recall.gin, and files with the data.", required=True)
+flags.DEFINE_multi_string("gin_file", None, "The model's own, and runs/dense_mask_recall.gin.", required=True)
 flags.DEFINE_multi_string("gin_bindings", [], "Single bindings that win over files; may be given several times.")
 flags.DEFINE_integer("max_images", None, "Look at this many images only.", lower_bound=1)
 flags.DEFINE_string("output", None, "JSON file for the numbers; they are printed in any case.")
