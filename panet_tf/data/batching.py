@@ -53,6 +53,24 @@ def group_by_canvas(records, batch_size, num_canvases, padding=None):
     return records.group_by_window(lambda record: record["canvas"], full, window_size=batch_size)
 
 
+def count_batches(records, batch_size, num_canvases):
+    """Batches that `group_by_canvas` makes of records that end, with padding: each canvas has its own last one.
+
+    Args:
+        records: `tf.data.Dataset` of dicts with `canvas`, int64 scalar.
+        batch_size: int.
+        num_canvases: int.
+
+    Returns:
+        int.
+    """
+    counts = records.reduce(
+        tf.zeros((num_canvases,), tf.int64),
+        lambda counts, record: counts + tf.one_hot(record["canvas"], num_canvases, dtype=tf.int64),
+    )
+    return sum(-(-int(count) // batch_size) for count in counts)
+
+
 def random_subset(count, max_count, seed):
     """int32 positions below `count`, at most `max_count` of them, drawn at random by an int32 (2,) seed, increasing."""
     noise = tf.random.stateless_uniform((count,), seed)

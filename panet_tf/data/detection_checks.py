@@ -1,4 +1,8 @@
-"""What settings of an input pipeline must be."""
+"""What settings of an input pipeline must be, and what they should."""
+
+import logging
+
+import numpy as np
 
 
 def check_settings(data):
@@ -37,4 +41,41 @@ def check_settings(data):
         raise ValueError(
             "evaluation sees images as they are: `augment`, `scale_jitter` and several short sides need "
             f"`training=True`, received {data.augment}, {data.scale_jitter} and {data.short_sides}."
+        )
+
+
+def warn_of_small_canvases(data):
+    """Says so where most images are shown smaller than the sides ask for, as no canvas holds them at that size.
+
+    Then `short_side` and `long_side` change nothing, which is easily taken for their effect. With `scale_jitter` the
+    canvas is a window that larger images are cut to, so that nothing is said.
+
+    Args:
+        data: `DetectionData`. The longest of its short sides counts. Of a source without `image_sizes` a square stands
+            for all images.
+    """
+    if data.scale_jitter is not None:
+        return
+    sizes = np.maximum(np.asarray(getattr(data.source, "image_sizes", [(1, 1)]), np.float64), 1)
+    scales = np.ones(len(sizes))
+    short_side = max((side for side in data.short_sides if side is not None), default=None)
+    if short_side is not None:
+        scales = short_side / sizes.min(axis=-1)
+    if data.long_side is not None:
+        scales = np.minimum(scales, data.long_side / sizes.max(axis=-1))
+    asked = np.floor(sizes * scales[:, None] + 0.5)
+    held = np.any([np.all(asked <= canvas, axis=-1) for canvas in data.canvases], axis=0)
+    shrunk = int(np.sum(~held))
+    if 2 * shrunk > len(sizes):
+        logging.warning(
+            "%d of %d images are shown smaller than short_side=%s and long_side=%s ask for, as none of the canvases %s "
+            "holds them at that size: larger sides change nothing. Give larger canvases, or sides that they hold: at "
+            "most short_side=%d, long_side=%d.",
+            shrunk,
+            len(sizes),
+            short_side,
+            data.long_side,
+            data.canvases,
+            max(min(canvas) for canvas in data.canvases),
+            max(max(canvas) for canvas in data.canvases),
         )

@@ -1,5 +1,6 @@
 """The input pipeline: from a source of annotated images to batches of fixed shapes."""
 
+import functools
 import logging
 
 import gin
@@ -8,13 +9,14 @@ import tensorflow as tf
 
 from panet_tf.data.batching import (
     check_canvases,
+    count_batches,
     fill_slots,
     group_by_canvas,
     pad_to_canvas,
     padding_example,
 )
 from panet_tf.data.cropping import crop_sample
-from panet_tf.data.detection_checks import check_settings
+from panet_tf.data.detection_checks import check_settings, warn_of_small_canvases
 from panet_tf.data.host_calls import host_call
 from panet_tf.data.panoptic_targets import STRIDE, panoptic_targets
 from panet_tf.data.preprocessing import Preprocessing
@@ -140,6 +142,7 @@ class DetectionData:
                 f"a data set needs at least one image{' with annotations' if drop_empty else ''}, received none of "
                 f"{source.num_examples}."
             )
+        warn_of_small_canvases(self)
 
     @property
     def categories(self):
@@ -172,9 +175,15 @@ class DetectionData:
     @property
     def steps_per_epoch(self):
         """Batches of a pass over the data, the last of each canvas filled up in evaluation and left to the next pass in
-        training."""
-        whole, rest = divmod(self.num_examples, self.batch_size)
-        return max(whole, 1) if self.training else whole + bool(rest)
+        training. Of a source without random access, whose images are not known beforehand: as if on one canvas."""
+        return max(self.num_examples // self.batch_size, 1) if self.training else self._evaluation_steps
+
+    @functools.cached_property
+    def _evaluation_steps(self):
+        if len(self.canvases) == 1 or not self._random_access:
+            return -(-self.num_examples // self.batch_size)
+        with tf.init_scope():
+            return count_batches(self._on_canvases(self._records(0)), self.batch_size, len(self.canvases))
 
     def dataset(self, step=0):
         """Batches from a step on.
@@ -201,10 +210,7 @@ class DetectionData:
         else:
             first = 0
             records = self._sequential()
-        if several:
-            records = records.map(self._with_canvas, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        else:
-            records = records.map(lambda record: {**record, "canvas": tf.constant(0, tf.int64)})
+        records = self._on_canvases(records)
         padding = None
         if not self.training:
             spec = records.element_spec
@@ -218,7 +224,7 @@ class DetectionData:
         batches = images.batch(self.batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
         if self.training:
             batches = batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-        elif self._random_access and not several:
+        elif self._random_access:  # Keras runs on into the end of data of unknown length, and warns.
             left = max(self.steps_per_epoch - step, 0)
             batches = batches.apply(tf.data.experimental.assert_cardinality(left))
         options = tf.data.Options()
@@ -284,6 +290,11 @@ class DetectionData:
         else:
             side = tf.gather(tf.constant(sides, tf.float32), tf.cast(noise * len(sides), tf.int32))
         return resize_scale(size, side, self.long_side)
+
+    def _on_canvases(self, records):
+        if len(self.canvases) == 1:
+            return records.map(lambda record: {**record, "canvas": tf.constant(0, tf.int64)})
+        return records.map(self._with_canvas, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
     def _with_canvas(self, record):
         size = record["size"]
