@@ -13,7 +13,10 @@ def shown(**settings):
     return types.SimpleNamespace(preprocessing=Preprocessing(**{"short_side": None, "long_side": 640} | settings))
 
 
-@pytest.mark.parametrize("settings", [{"short_side": 600}, {"long_side": 1333}, {"mean": (0, 0, 0)}, {"std": (1, 1, 1)}])
+OTHER = ({"short_side": 600}, {"long_side": 1333}, {"mean": (0, 0, 0)}, {"std": (1, 1, 1)})
+
+
+@pytest.mark.parametrize("settings", OTHER)
 def test_a_difference_is_named(settings, caplog):
     with caplog.at_level(logging.WARNING):
         warn_of_other_preprocessing(shown(), shown(**settings))

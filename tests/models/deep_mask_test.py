@@ -132,6 +132,55 @@ def test_an_image_gives_what_its_patches_give():
     np.testing.assert_array_equal(np.isfinite(smaller["scores"][0]), centres[:, 0] <= 40)
 
 
+def test_grey_lies_around_an_image():
+    """Beyond the image the network sees grey, whether its canvas ends there or goes on."""
+    grey = np.float32([1.0, -2.0, 3.0])
+    model = tiny(grey=grey)
+    image = np.random.default_rng(0).standard_normal((1, 64, 32, 3)).astype("float32")
+    size = {"image_sizes": tf.constant([[64.0, 32.0]])}
+    alone = model.windows({"images": tf.constant(image)} | size)
+    canvas = np.pad(image, ((0, 0), (0, 32), (0, 96), (0, 0)))
+    wide = model.windows({"images": tf.constant(canvas)} | size)
+    found = [
+        {tuple(np.round(windows["frames"][k], 2)): k for k in np.flatnonzero(np.isfinite(windows["scores"][0]))}
+        for windows in (alone, wide)
+    ]
+    assert {*found[0]} == {*found[1]} and len(found[0]) > 40
+    indices = [[places[frame] for frame in found[0]] for places in found]
+    for name in ("scores", "encodings"):
+        values = [windows[name].numpy()[0, chosen] for windows, chosen in zip((alone, wide), indices)]
+        np.testing.assert_allclose(*values, atol=1e-4)
+    around = np.broadcast_to(grey, (1, 192, 160, 3)).copy()
+    around[:, 64:128, 64:96] = image
+    at_one = {frame: k for frame, k in found[1].items() if frame[2] - frame[0] < 33}
+    assert min(at_one)[0] == -16 and max(frame[3] for frame in at_one) == 48
+    for (top, left, _, _), k in at_one.items():
+        top, left = int(top) + 56, int(left) + 56
+        _, score = model.patch_outputs(around[:, top : top + 48, left : left + 48])
+        np.testing.assert_allclose(wide["scores"][0, k], score[0], atol=1e-4)
+
+
+class Astray(Oracle):
+    """Is surest of windows in which it sees nothing."""
+
+    def encode(self, features, training=None):
+        encodings, scores = super().encode(features, training)
+        return encodings, tf.where(tf.reduce_max(encodings, axis=-1) > 1.0, scores, 20.0)
+
+
+def test_windows_without_a_mask_are_no_proposals():
+    image = np.zeros((2, 64, 96, 3), "float32")
+    image[0, 16:48, 48:80, 0] = 2.0
+    head = Astray(kernel_size=4, channels=None, rank=16, mask_size=4)
+    found = tiny(head, grey=(0, 0, 0), scales=(1.0,), max_proposals=200)({"images": image})
+    found = {key: value.numpy() for key, value in found.items()}
+    count, none = found["num_detections"]
+    assert none == 0 and not found["masks"][1].any() and not found["scores"][1].any()
+    assert 5 < count < 60 and (found["classes"][0] == (np.arange(200) < count)).all()
+    assert (found["masks"][0, :count].max(axis=(1, 2)) > 0.5).all() and found["scores"][0].max() < 0.9
+    assert (np.diff(found["scores"][0, :count]) <= 0).all()
+
+
 def test_losses_are_those_of_loops():
     model = tiny()
     batch = patches()

@@ -1,9 +1,12 @@
 """Evaluation over batches: metrics of perfect and empty predictions, padding, categories, evaluators of one's own."""
 
+import logging
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.evaluation.coco_evaluator import CocoEvaluator
 from panet_tf.training.evaluate import default_evaluators, evaluate, make_evaluator, predictions
 from tests.training.tiny import TinyData, TinyDetector
@@ -43,6 +46,14 @@ def test_a_model_that_is_off(data):
     model = Oracle()
     model.shift = 1.0  # boxes of 4 x 4, IoU 9 / 23
     assert evaluate(model, data, verbose=False)["bbox/AP50"] == 0.0
+
+
+def test_other_sizes_than_the_model_s_are_warned_of(data, caplog):
+    model = Oracle(preprocessing=Preprocessing(short_side=None))
+    data.preprocessing = Preprocessing(short_side=600)
+    with caplog.at_level(logging.WARNING):
+        assert evaluate(model, data, verbose=False)["bbox/AP"] == pytest.approx(1.0)
+    assert "The data have short_side 600, the model was trained with short_side None" in caplog.text
 
 
 def test_a_quick_look_counts_only_what_was_seen(data):
