@@ -31,6 +31,8 @@ class CocoAnnotations:
         categories: None for the file's own list; or a tuple of names or of dicts with `"id"` and `"name"`: the classes
             1..K, in that order. Annotations of the file's other categories are left out and counted. Dicts are needed
             where the file has no list.
+        images_alone: bool, whether a file without the list `annotations` is one of images without any. Defaults to
+            False: it is refused.
 
     Attributes:
         path: `pathlib.Path` of the file.
@@ -50,10 +52,10 @@ class CocoAnnotations:
         >>> objects = coco.objects(coco.images[0], height=480, width=640, report=coco.report)
     """
 
-    def __init__(self, annotations, *, categories=None):
+    def __init__(self, annotations, *, categories=None, images_alone=False):
         self.path = pathlib.Path(annotations)
         self.report = ProblemReport()
-        content = load_lists(self.path)
+        content = load_lists(self.path, images_alone=images_alone)
         listed = read_categories(content.get("categories") or (), self.report, self.path)
         self.listed_ids = frozenset(listed)
         self.categories = choose_categories(listed, categories, self.path)

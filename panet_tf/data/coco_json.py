@@ -20,7 +20,8 @@ class CocoJsonConfig(tfds.core.BuilderConfig):
         splits: dict from a split's name to (path of the COCO JSON, folder of its images).
         categories: None for the list of the first split's file; or a tuple of names or of dicts, see `CocoAnnotations`.
             The other splits must agree with that list.
-        keep_empty: bool, keep images without a usable annotation. Defaults to True.
+        keep_empty: bool, keep images without a usable annotation; a file may then have no `annotations` at all, only
+            `images` and `categories`. Defaults to True.
         progress: bool, show a progress bar with an estimate of what is left. Defaults to False.
     """
 
@@ -70,7 +71,9 @@ class CocoJson(ImageBuilder):
         for split, (annotations, images) in splits.items():
             if not pathlib.Path(images).is_dir():
                 raise ValueError(f"images of split {split!r} must be a folder, received {images}")
-            self._files[split] = CocoAnnotations(annotations, categories=categories)
+            self._files[split] = CocoAnnotations(
+                annotations, categories=categories, images_alone=self.builder_config.keep_empty
+            )
             if split == next(iter(splits)):
                 categories = self._files[split].categories
             self._check_shared(split, categories)

@@ -6,8 +6,12 @@ import json
 from panet_tf.data.json_numbers import whole
 
 
-def load_lists(path):
-    """The content of a COCO JSON: a dict with the lists `images`, `annotations` and, mostly, `categories`."""
+def load_lists(path, *, images_alone=False):
+    """The content of a COCO JSON: a dict with the lists `images`, `annotations` and, mostly, `categories`.
+
+    Where `images_alone`, a file of images and categories without `annotations`, as COCO's of its test images are, has
+    an empty list of them.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
@@ -25,6 +29,8 @@ def load_lists(path):
     rule = "annotations must be a COCO JSON with the lists images, annotations and categories"
     if isinstance(content, list):
         raise ValueError(f"{rule}, received a list in {path}, as results files are")
+    if images_alone and isinstance(content, dict) and isinstance(content.get("categories"), list):
+        content.setdefault("annotations", [])
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key, [] if key == "categories" else None), list):
             raise ValueError(f"{rule}, received none called {key!r} in {path}")

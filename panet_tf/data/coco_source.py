@@ -23,7 +23,8 @@ class CocoSource(PreparedSource):
             order is random once and for all, so a slice is a random part.
         categories: None for the file's list, or a tuple of names or of dicts, see `CocoAnnotations`. Evaluation data
             whose file lists other categories take the training source's: `categories=train_source.categories`.
-        keep_empty: bool, keep images without a usable annotation. Defaults to True.
+        keep_empty: bool, keep images without a usable annotation; a file may then have no `annotations` at all, as
+            COCO's lists of test images do. Defaults to True.
         cache: folder of prepared data. Defaults to `$XDG_CACHE_HOME/panet_tf`, `~/.cache/panet_tf`. Safe to delete.
         progress: bool, show a progress bar while preparing. Defaults to True.
 

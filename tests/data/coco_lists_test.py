@@ -35,6 +35,18 @@ def test_categories_may_be_missing_from_a_file(tmp_path):
     assert load_lists(tmp_path / "all.json") == {"images": [1], "annotations": []}
 
 
+def test_a_list_of_images_has_no_annotations_where_that_is_allowed(tmp_path):
+    path = tmp_path / "image_info.json"
+    path.write_text('{"images": [1], "categories": []}')
+    assert load_lists(path, images_alone=True)["annotations"] == []
+    with pytest.raises(ValueError, match="none called 'annotations'"):
+        load_lists(path)
+    for content in ('{"images": [1]}', '{"images": [1], "categories": [], "annotations": {}}'):
+        path.write_text(content)
+        with pytest.raises(ValueError, match="none called 'annotations'"):
+            load_lists(path, images_alone=True)
+
+
 def test_ids_of_categories_are_whole_and_unique(tmp_path):
     report = ProblemReport()
     given = [{"id": "3", "name": "cat"}, {"id": 9.0}, {"id": 4, "name": "cat"}, {"id": 3, "name": "cat"}]

@@ -235,6 +235,19 @@ def test_ground_truth_of_coco_gives_the_numbers_of_the_original_file(tmp_path, n
     check_same_numbers(f"{folder}/{name}.json", f"{folder}/val", tmp_path, kinds)
 
 
+def test_a_list_of_images_without_annotations_is_a_source(tmp_path):
+    """As COCO lists its test images: there is nothing to learn or to compare with, but they can be shown."""
+    tiny_coco.write(tmp_path, [image_entry(i) for i in (1, 2)])
+    content = json.loads((tmp_path / "all.json").read_text())
+    content.pop("annotations")
+    (tmp_path / "all.json").write_text(json.dumps(content))
+    source = source_of(tmp_path)
+    assert source.num_examples == 2 and source.num_objects.tolist() == [0, 0]
+    assert source.coco_ground_truth()["annotations"] == [] and len(ids(source.samples())) == 2
+    with pytest.raises(ValueError, match="none called 'annotations'"):
+        source_of(tmp_path, keep_empty=False).num_examples  # noqa: B018 the first use
+
+
 def test_an_interrupted_preparation_is_not_taken_for_whole(tmp_path, monkeypatch):
     paths = tiny_coco.write(tmp_path, [image_entry(i) for i in (1, 2, 3)])
     read = image_files.read_image

@@ -7,6 +7,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from panet_tf.data import proposal_file
+from panet_tf.data import proposals as proposals_module
 from panet_tf.data.detection_data import DetectionData
 from panet_tf.data.proposal_file import read_results
 from panet_tf.data.proposals import Proposals
@@ -95,6 +96,7 @@ def test_images_without_proposals_are_reported_and_have_none(tmp_path, caplog):
 
 def test_the_file_is_read_entry_by_entry_and_kept_by_score(tmp_path, monkeypatch):
     monkeypatch.setattr(proposal_file, "PIECE", 50)  # entries are longer: each is met in parts
+    monkeypatch.setattr(proposals_module, "ROWS", 9)  # and the best are chosen part by part
     rng = np.random.default_rng(0)
     entries = [
         {"image_id": int(i), "bbox": rng.uniform(1, 20, 4).round(2).tolist(), "score": float(s)}
@@ -128,6 +130,25 @@ def test_the_file_is_read_entry_by_entry_and_kept_by_score(tmp_path, monkeypatch
     np.testing.assert_array_equal(Proposals(path).of_image(1, size=(30, 40))[0], [[4, 10, 9, 30]])
     with pytest.raises(ValueError, match="as large as their images"):
         Proposals(path).of_image(1, size=(60, 80))
+
+
+def test_of_equal_scores_the_first_are_kept_and_boxes_end_with_their_image(tmp_path, monkeypatch):
+    monkeypatch.setattr(proposals_module, "ROWS", 4)
+    entries = [{"image_id": i % 2, "bbox": [i, -0.5, 9, 40.9], "score": 0.5} for i in range(20)]
+    (tmp_path / "p.json").write_text(json.dumps(entries))
+    proposals = Proposals(tmp_path / "p.json", max_proposals=3)
+    boxes, _ = proposals.of_image(1, size=(40, 60))
+    np.testing.assert_array_equal(boxes, [[0, x, 40, x + 9] for x in (1, 3, 5)])
+    np.testing.assert_allclose(proposals.of_image(1)[0][0], [-0.5, 1, 40.4, 10], rtol=1e-6)
+
+
+def test_as_many_are_kept_as_a_batch_has_slots(tmp_path):
+    listed = source(2)
+    entries = [{"image_id": i % 2, "bbox": [1, 1, 20, 20], "score": i} for i in range(4400)]
+    (tmp_path / "p.json").write_text(json.dumps(entries))
+    settings = {"source": listed, "batch_size": 1, "canvases": ((64, 96),), "proposals": tmp_path / "p.json"}
+    for slots, kept in ((2100, 4200), (300, 4000)):  # what crops lose is made good from the rest
+        assert DetectionData(max_proposals=slots, **settings).proposals.num_proposals == kept
 
 
 @pytest.mark.parametrize(

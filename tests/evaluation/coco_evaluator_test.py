@@ -79,6 +79,25 @@ def test_perfect_predictions_have_ap_1_and_missing_ground_truth_minus_1():
     assert all(isinstance(value, float) for value in result.values())
 
 
+def test_objects_without_a_mask_count_for_boxes_alone():
+    truth = scene()
+    for annotation in truth["annotations"][::3]:
+        annotation.pop("segmentation")
+    with_masks = {**truth, "annotations": [a for a in truth["annotations"] if "segmentation" in a]}
+    found = {}
+    for name, known, metrics in (
+        ("both", truth, ("bbox", "segm")),
+        ("boxes", truth, "bbox"),
+        ("masks", truth, "segm"),
+        ("whole", with_masks, "segm"),
+    ):
+        evaluator = CocoEvaluator(known, metrics=metrics)
+        evaluator.update(predictions(truth, noise=4))
+        found[name] = evaluator.result()
+    assert found["both"] == found["boxes"] | found["masks"] and found["masks"] == found["whole"]
+    assert found["boxes"]["bbox/AR100"] > 0.3 < found["masks"]["segm/AR100"]
+
+
 def test_numbers_equal_pycocotools_on_the_same_detections():
     truth = scene(objects=7)
     evaluator = CocoEvaluator(truth)

@@ -31,6 +31,30 @@ def test_missing_fields_are_filled_in_and_ids_renumbered():
     assert truth["annotations"][0]["area"] == 12
 
 
+@pytest.mark.parametrize("with_masks", [True, False])
+def test_a_missing_area_is_the_mask_s_whatever_is_asked_for(with_masks):
+    triangle = {**GOOD, "bbox": [2, 2, 6, 6], "segmentation": [[2, 2, 8, 2, 8, 8]]}
+    given = dataset(triangle, {**triangle, "area": 7}, {**triangle, "bbox": None})
+    areas = [annotation["area"] for annotation in coco_ground_truth(given, with_masks=with_masks)[0]["annotations"]]
+    assert areas[0] == areas[2] and 12 < areas[0] < 24 and areas[1] == 7
+    broken = dataset({**triangle, "segmentation": [[1, 1, 5, 5]]}, {**triangle, "segmentation": {"size": [10, 12]}})
+    truth, skipped = coco_ground_truth(broken, with_masks=with_masks, keep_maskless=True)
+    assert skipped == 0 and [annotation["area"] for annotation in truth["annotations"]] == [36, 36]
+
+
+def test_annotations_without_a_mask_stay_where_boxes_are_enough(caplog):
+    boxed = {**GOOD, "bbox": [2, 2, 6, 6], "segmentation": None}
+    given = dataset(GOOD, boxed, {**boxed, "segmentation": [[1, 1, 5, 5]]}, {**GOOD, "segmentation": None})
+    truth, skipped = coco_ground_truth(given, keep_maskless=True)
+    assert skipped == 1 and ["segmentation" in annotation for annotation in truth["annotations"]] == [
+        True,
+        False,
+        False,
+    ]
+    assert "2 annotations without a usable mask count for boxes alone" in caplog.text
+    assert coco_ground_truth(given)[1] == 3
+
+
 def test_all_kinds_of_masks_become_the_same_code():
     image = np.zeros((10, 12), np.uint8, order="F")
     image[2:8, 2:8] = 1

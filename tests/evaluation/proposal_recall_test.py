@@ -111,7 +111,63 @@ def test_recall_is_that_of_pycocotools_without_categories(seed):
         assert 0.1 < result[f"proposals/{metric}/AR50"] < 0.95
         for i, area in enumerate("sml", start=1):
             assert result[f"proposals/{metric}/AR{area}"] == pytest.approx(expected[:, i, -1].mean(), abs=1e-12)
-        assert result[f"proposals/{metric}/AUC"] < result[f"proposals/{metric}/AR50"]
+        places = log_spaced_counts(50)
+        averages = reference(truth, batch, metric, places.tolist()).mean(axis=0)
+        for area, average in zip(("", "s", "m", "l"), averages):
+            trapezoids = np.diff(np.log10(places)) * (average[1:] + average[:-1]) / 2
+            expected = trapezoids.sum() / np.log10(50)
+            assert result[f"proposals/{metric}/AUC{area}"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_proposals_that_are_no_numbers_reach_nothing_and_are_counted():
+    truth = scene(0, images=2, objects=6)
+    own = [a["bbox"] for a in truth["annotations"] if not a["iscrowd"]]
+    x, y, width, height = np.array(own).T
+    boxes, scores = np.stack([y, x, y + height, x + width], axis=-1), np.full(len(own), 0.5)
+    found = []
+    for score, corner in ((0.5, y[0]), (np.nan, y[0]), (np.inf, y[0]), (0.5, np.nan)):
+        scores[0], boxes[0, 0] = score, corner
+        evaluator = ProposalRecall(truth, metrics="bbox", counts=(10,))
+        evaluator.add(7, scores, boxes=boxes)
+        result = evaluator.result()
+        found.append((round(len(own) * result["proposals/bbox/AR10"]), result.get("proposals/skipped_proposals", 0)))
+    assert found == [(len(own), 0)] + 3 * [(len(own) - 1, 1)]
+    evaluator.reset()
+    assert evaluator.num_skipped_proposals == 0
+
+
+def test_objects_without_a_mask_count_for_boxes_alone():
+    truth, counts = scene(0), (1, 10, 50)
+    batch = proposals(truth)
+    with_masks = {**truth, "annotations": truth["annotations"][4:]}
+    maskless = sum(not a["iscrowd"] for a in truth["annotations"][:4])
+    given = {
+        **truth,
+        "annotations": [{k: v for k, v in a.items() if k != "segmentation"} for a in truth["annotations"]],
+    }
+    boxes_alone = ProposalRecall(given, counts=counts)
+    boxes_alone.update({key: value for key, value in batch.items() if key != "masks"})
+    given["annotations"][4:] = with_masks["annotations"]
+    evaluator = ProposalRecall(given, counts=counts)
+    evaluator.update(batch)
+    for metric, known in (("bbox", truth), ("segm", with_masks)):
+        expected = reference(known, batch, metric, counts)
+        np.testing.assert_allclose(evaluator.table(metric)["recall"][..., np.array(counts) - 1], expected, atol=1e-12)
+    result = evaluator.result()
+    assert result["proposals/segm/skipped_annotations"] == maskless > 0
+    boxes = {name: value for name, value in result.items() if "bbox" in name}
+    assert boxes == boxes_alone.result() and "proposals/bbox/skipped_annotations" not in boxes
+
+
+def test_masks_alone_have_the_boxes_around_them():
+    truth = scene(0, images=2)
+    codes = [a["segmentation"] for a in truth["annotations"]]
+    found = []
+    for boxes in (None, boxes_around(codes)):
+        evaluator = ProposalRecall(truth, counts=(10,))
+        evaluator.add(7, np.ones(len(codes)), boxes=boxes, masks=codes)
+        found.append(evaluator.result())
+    assert found[0] == found[1] and found[0]["proposals/bbox/AR10"] > 0.5
 
 
 @given(

@@ -1,4 +1,5 @@
 import json
+import types
 
 import numpy as np
 import pytest
@@ -73,6 +74,15 @@ def test_what_has_no_pixel_is_left_out_and_counted(tmp_path, fields, tight, left
     assert files[0] == files[1] and len(files[0]) == 40 - len(left_out)
     if fields != "segmentation":
         assert Proposals(tmp_path / "all.json").num_skipped == 0
+
+
+def test_it_is_made_for_a_model():
+    data = types.SimpleNamespace(categories=({"id": 7},))
+    for kind, tight, whole in (({}, False, False), ({"boxes_are_frames": True, "whole_pixels": True}, True, True)):
+        writer = ProposalWriter.made_for(types.SimpleNamespace(**kind), data, path="p.json")
+        assert (writer.category_id, writer.tight_boxes, writer.whole_pixels) == (7, tight, whole)
+    frames = types.SimpleNamespace(boxes_are_frames=True)
+    assert not ProposalWriter.made_for(frames, data, path="p.json", tight_boxes=False).tight_boxes
 
 
 def test_nothing_found_is_an_empty_list(tmp_path):

@@ -3,6 +3,7 @@ import types
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from panet_tf.inference.prediction_folder import PredictionFolder
 
@@ -29,6 +30,21 @@ def test_proposals_come_in_the_order_of_the_files(written):
     np.testing.assert_array_equal(boxes[0], [[2, 1, 6, 4]])
     assert boxes[1].shape == (0, 4)
     np.testing.assert_array_equal(boxes[2][:, 1], [20, 10, 0])  # best first
+
+
+def test_a_list_of_images_is_enough_for_their_ids(written):
+    truth = json.loads((written / "truth.json").read_text())
+    (written / "images.json").write_text(json.dumps({"images": truth["images"]}))
+    folder = PredictionFolder(written / "out", PREDICTOR, root=written, annotations=written / "images.json")
+    boxes = list(folder.proposals(written / "proposals.json", [written / "a.png"]))
+    assert boxes[0].shape == (3, 4) and folder.coco.image_id("b.png") == 5
+    Image.fromarray(np.zeros((30, 40, 3), "uint8")).save(written / "a.png")
+    empty = {"boxes": np.zeros((0, 4)), "scores": np.zeros(0), "category_ids": [], "names": []}
+    folder.add({"file_name": str(written / "a.png"), "size": (30, 40), **empty})
+    assert (written / "out" / "overlays" / "a.png").exists()
+    (written / "wrong.json").write_text("{}")
+    with pytest.raises(ValueError, match="lacks"):
+        PredictionFolder(written / "out", PREDICTOR, root=written, annotations=written / "wrong.json")
 
 
 def test_proposals_of_other_images_are_refused(written):

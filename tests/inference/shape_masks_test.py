@@ -129,6 +129,41 @@ def test_overlap_counts_correct_detections_alone():
     assert segment_overlap(truth, [])["mean"] == -1.0
 
 
+def test_detections_choose_by_score_and_the_best_object():
+    """Two objects that both fit; the detection that comes later in the list chooses first."""
+    near, far = [20, 20, 60, 60], [20, 32, 60, 60]  # x, y, width, height: IoU 2/3
+    truth = {"images": [{"id": 1, "height": SIZE[0], "width": SIZE[1]}], "categories": [{"id": 2, "name": "b"}]}
+
+    def mask(box, part):
+        x, y, width, height = box
+        return masks_to_rle(np.ones((1, 28, 28)), [[y, x, y + height * part, x + width]], SIZE)[0]
+
+    one = {"image_id": 1, "category_id": 2}
+    truth["annotations"] = [
+        {**one, "id": i, "bbox": box, "segmentation": mask(box, 1)} for i, box in enumerate((far, near))
+    ]
+    results = [
+        {**one, "bbox": near, "segmentation": mask(near, 0.25), "score": 0.3},
+        {**one, "bbox": near, "segmentation": mask(near, 0.5), "score": 0.9},
+    ]
+    # The better score takes `near`, which its mask covers by half, and leaves `far` to the other.
+    other = 3 / 72  # rows 20 to 35 beside rows 32 to 92
+    assert segment_overlap(truth, results)["mean"] == pytest.approx((0.5 + other) / 2, abs=0.01)
+    assert segment_overlap(truth, results[1:])["mean"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_detections_that_cannot_be_used_are_left_out_and_counted(caplog):
+    truth = scene(1, images=3)
+    shapes = ShapeMasks.learned(truth)
+    own = [a for a in truth["annotations"] if not a["iscrowd"]]
+    good = [{key: a[key] for key in ("image_id", "category_id", "bbox")} | {"score": 0.5} for a in own]
+    broken = [{key: value for key, value in good[0].items() if key != left_out} for left_out in good[0]]
+    expected = shape_mask_baseline(shapes, truth, boxes=good)
+    found = shape_mask_baseline(shapes, truth, boxes=good + broken)
+    assert found["skipped"] == 4 and f"of image {good[0]['image_id']} left out" in caplog.text
+    assert found | {"skipped": 0} == expected
+
+
 def test_boxes_of_unknown_images_are_refused():
     truth = scene(1, images=3)
     box = {"image_id": 999, "category_id": 9, "bbox": [0, 0, 5, 5], "score": 1}

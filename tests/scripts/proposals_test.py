@@ -5,6 +5,7 @@ import json
 import gin
 import numpy as np
 import pytest
+from absl import app
 from PIL import Image
 
 from panet_tf.evaluation.proposal_writer import ProposalWriter
@@ -36,9 +37,19 @@ def test_statistics_shapes_and_recall(run_script, files, capsys):
     judged = json.loads((files / "m" / "shape_masks.json").read_text())
     assert judged["shape"]["AP"] > judged["box"]["AP"] and (files / "m" / "results.json").exists()
 
+    (files / "none.json").write_text("[]")
+    learned = ("--train", files / "m" / "shapes.npz", "--annotations", truth)
+    run_script("shape_masks", *learned, "--boxes", files / "none.json")
+    assert "| mean shapes | 0.0 | 0.0 | 0.0 | - |" in capsys.readouterr().out
+    with pytest.raises(app.UsageError, match="--size: .*shapes.npz holds shapes that were learned"):
+        run_script("shape_masks", *learned, "--size", "14")
+
+    entries = json.loads((files / "p.json").read_text())
+    (files / "p.json").write_text(json.dumps([{**entries[0], "score": None}, *entries[1:]]))
     flags = ("--annotations", truth, "--proposals", f"mine={files / 'p.json'}", "--counts", "5,40")
     run_script("evaluate_proposals", *flags, "--output", files / "r")
-    assert "segm/AR40" in capsys.readouterr().out
+    head, _, row = capsys.readouterr().out.splitlines()[-3:]
+    assert "segm/AR40" in head and head.endswith("| skipped_proposals |") and row.endswith("| 1 |")
     found = json.loads((files / "r" / "recall.json").read_text())["mine"]
     assert 0.1 < found["proposals/bbox/AR5"] < found["proposals/bbox/AR40"] < 1
     assert {path.name for path in (files / "r").glob("*.png")} == {"bbox.png", "segm.png"}

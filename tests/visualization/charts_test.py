@@ -88,6 +88,12 @@ def test_pages_of_charts():
     page = proposal_curves({"one": table, "two": {**table, "recall": recall / 2}}, title="boxes")
     assert page.shape == (2 * 400 + 8, 4 * 520 + 3 * 8, 3)
     assert columns(page[:400, :520]).any() and columns(page[:400, :520], COLORS[1]).any() and columns(page[408:]).any()
+    heights, below = [], proposal_curves({"one": table})[408:]
+    for chart in (below[:, :520], below[:, 528:1048], below[:, 1056:1576]):  # at 10, 100 and 1000 proposals
+        rows, places = np.nonzero(columns(chart)[:, 300:])  # to the right of the legend
+        heights.append(float(rows[places < 10].min()))  # the same IoU, 0.77
+    # Recall 0.52 of 0.01, 0.1 and 1; the axis goes from the row 28 up to 351.
+    np.testing.assert_allclose(heights, [351 - 323 * 0.52 * share for share in (0.01, 0.1, 1)], atol=3)
     below_names = page[100:400, 528:1048]  # of small objects: there are none, and no curve, not even at 0
     assert np.ptp(below_names, axis=-1).max() < 30  # black, white and grey
     statistics = {
