@@ -8,6 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from panet_tf.layers.conv_block import ConvBlock
+from panet_tf.layers.norms import make_norm
+
+PER_LEVEL = ("frozen_bn", "batch", "sync_bn")  # norms that remember what they have seen
 
 
 @gin.register(module="panet_tf")
@@ -23,7 +26,9 @@ class DenseHead(keras.layers.Layer):
         num_anchors: int, anchors a cell. Defaults to 9, three sizes of three shapes.
         filters: int, channels of the convolutions. Defaults to 256.
         num_convs: int, 3x3 convolutions of each subnet before its prediction. Defaults to 4.
-        norm: `None`, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"`, after each of them. Defaults to `None`.
+        norm: `None`, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"`, after each of them. Batch norms are each
+            level's own, as in EfficientDet: levels share the convolutions, but differ in their statistics, and a
+            mixture would fit none when the model is used. Defaults to `None`.
         prior: float, probability that every class of every anchor starts from, by the bias of the last layer: at 0.5
             the hundred thousand backgrounds' loss would wreck the first steps (section 5.4.1). Defaults to 0.01.
 
@@ -33,7 +38,8 @@ class DenseHead(keras.layers.Layer):
         The last layers are float32 under any policy, because detections are ranked by them.
 
     Raises:
-        ValueError: for an unknown norm, or a prior that is no probability.
+        ValueError: for an unknown norm, or a prior that is no probability; with batch norms, when called with a level
+            that the head was not built for.
 
     Example:
         >>> found = DenseHead(num_classes=80)(levels)
@@ -53,20 +59,36 @@ class DenseHead(keras.layers.Layer):
         self.prior = prior
         self.class_convs = self._convs("class_conv")
         self.box_convs = self._convs("box_conv")
+        self.class_norms, self.box_norms = {}, {}
         self.class_logits = self._predictor(num_anchors * num_classes, "class_logits", math.log(prior / (1.0 - prior)))
         self.box_deltas = self._predictor(4 * num_anchors, "box_deltas", 0.0)
 
     def _convs(self, name):
+        per_level = self.norm in PER_LEVEL
         return [
             ConvBlock(
                 filters=self.filters,
-                norm=self.norm,
+                norm=None if per_level else self.norm,
+                activation=None if per_level else "relu",
+                use_bias=self.norm is None,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
                 name=f"{name}{i + 1}",
                 dtype=self.dtype_policy,
             )
             for i in range(self.num_convs)
         ]
+
+    def _norms(self, name, levels):
+        """A list of norms for each level, those of one subnet."""
+        norms = {}
+        for level in levels if self.norm in PER_LEVEL else ():
+            norms[level] = [
+                make_norm(self.norm, name=f"{name}{i + 1}_{level}", dtype=self.dtype_policy)
+                for i in range(self.num_convs)
+            ]
+            for norm in norms[level]:
+                norm.build((None, None, None, self.filters))
+        return norms
 
     def _predictor(self, channels, name, bias):
         return keras.layers.Conv2D(
@@ -86,16 +108,30 @@ class DenseHead(keras.layers.Layer):
                 if not layer.built:
                     layer.build((None, None, None, channels))
                 channels = self.filters
+        if not self.class_norms:
+            self.class_norms = self._norms("class_norm", input_shape)
+            self.box_norms = self._norms("box_norm", input_shape)
 
     def call(self, levels, training=None):
         class_logits, box_deltas = {}, {}
         for name, features in levels.items():
-            of_class = of_box = features
-            for class_conv, box_conv in zip(self.class_convs, self.box_convs):
-                of_class, of_box = class_conv(of_class, training=training), box_conv(of_box, training=training)
+            of_class = self._features(features, name, self.class_convs, self.class_norms, training)
+            of_box = self._features(features, name, self.box_convs, self.box_norms, training)
             class_logits[name] = self._flat(self.class_logits(of_class), self.num_classes)
             box_deltas[name] = self._flat(self.box_deltas(of_box), 4)
         return {"class_logits": class_logits, "box_deltas": box_deltas}
+
+    def _features(self, features, level, convs, norms, training):
+        """What a subnet's prediction is made from."""
+        if norms and level not in norms:
+            raise ValueError(
+                f"levels must be among those that the head was built for {tuple(norms)}, received {level}."
+            )
+        for i, conv in enumerate(convs):
+            features = conv(features, training=training)
+            if norms:
+                features = tf.nn.relu(norms[level][i](features, training=training))
+        return features
 
     def _flat(self, x, last):
         """(B, h, w, A * n) to (B, h * w * A, n), static where the size is known."""

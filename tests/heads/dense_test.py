@@ -21,7 +21,7 @@ SMALL = {"num_classes": 3, "num_anchors": 2, "filters": 8}
 
 @pytest.mark.parametrize(
     ("kwargs", "trainable", "other"),
-    [({}, 20, 0), ({"num_convs": 2, "norm": "group"}, 16, 0), ({"num_convs": 1, "norm": "batch"}, 10, 4)],
+    [({}, 20, 0), ({"num_convs": 2, "norm": "group"}, 16, 0), ({"num_convs": 1, "norm": "batch"}, 14, 8)],
 )
 def test_behaves_as_a_layer(kwargs, trainable, other):
     check_layer(
@@ -66,3 +66,20 @@ def test_sizes_are_static_where_the_image_size_is_and_it_compiles():
     found = head({"P3": keras.Input((5, 7, 6))})
     assert found["class_logits"]["P3"].shape == (None, 70, 3) and found["box_deltas"]["P3"].shape == (None, 70, 4)
     assert_close(tf.function(lambda levels: head(levels), jit_compile=True)(LEVELS), head(LEVELS))
+
+
+def test_batch_norms_are_each_level_s_own_and_their_convolutions_shared():
+    head = DenseHead(**SMALL, num_convs=2, norm="batch")
+    levels = {"P3": LEVELS["P3"], "P4": 5 * LEVELS["P4"] + 3}  # as levels differ
+    head(levels)
+    randomize(head)
+    for norm in (norm for norms in (head.class_norms, head.box_norms) for norm in sum(norms.values(), [])):
+        norm.momentum = 0.0  # one step's statistics are all
+    learned = head(levels, training=True)
+    assert_close(head(levels), learned)  # what is used is what was trained
+    for name in levels:
+        alone = head({name: levels[name]})
+        np.testing.assert_array_equal(alone["box_deltas"][name], head(levels)["box_deltas"][name])
+    assert len({id(norm) for norms in head.class_norms.values() for norm in norms}) == 4
+    with pytest.raises(ValueError, match=r"built for \('P3', 'P4'\), received P5"):
+        head({"P5": LEVELS["P4"]})
