@@ -44,10 +44,13 @@ def main(arguments):
     predictor = gin.get_configurable("Predictor")(load_model(f.model), batch_size=f.batch_size, masks="rle")
     settings = {"annotations": f.annotations, "score_threshold": f.score_threshold, "overlays": f.overlays}
     folder = PredictionFolder(output, predictor, root=root, **settings)
+    files = folder.listed(files)
     regions = None if f.proposals is None else folder.proposals(f.proposals, files)
-    for result in tqdm(predictor.stream(files, regions), total=len(files), unit="image"):
-        folder.add(result)
-    folder.write()
+    try:
+        for result in tqdm(predictor.stream(files, regions, folder.sizes(files)), total=len(files), unit="image"):
+            folder.add(result)
+    finally:  # what is found so far is of use, whatever has happened
+        folder.write()
     print(f"{len(folder.coco.results())} instances in {len(files) - len(predictor.skipped)} images -> {output}")
     for name, reason in predictor.skipped:
         print(f"skipped {name}: {reason}")

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 to 8 exchange height and width
-_DARK = 4096  # 12-bit cameras fill a sixteenth of 16 bits
+DARK = 4096  # 12-bit cameras fill a sixteenth of 16 bits
 
 
 class _UnusablePixels(ValueError):
@@ -75,7 +75,7 @@ def read_image(path, *, height=None, width=None):
             notes.append(("16-bit image reduced to its high byte", ""))
         return data, height, width, notes
     try:
-        pixels = _to_rgb(ImageOps.exif_transpose(image) if turn else image, notes)
+        pixels = to_rgb(ImageOps.exif_transpose(image) if turn else image, notes)
     except _UnusablePixels:
         raise
     except Exception as e:  # as above
@@ -98,7 +98,24 @@ def _tensorflow_decodes(data, kind, height, width):
         return False
 
 
-def _to_rgb(image, notes):
+def to_rgb(image, notes=None):
+    """Eight bits a channel of a `PIL.Image` of any mode; sixteen bits keep their high byte.
+
+    Args:
+        image: `PIL.Image.Image`.
+        notes: list that (rule, detail) of what had to be changed or looks wrong is added to. Defaults to `None`.
+
+    Returns:
+        `PIL.Image.Image` of mode RGB.
+
+    Raises:
+        ValueError: floating-point pixels, or integers of more than 16 bits.
+
+    Example:
+        >>> to_rgb(PIL.Image.open("cells_16bit.png")).mode
+        'RGB'
+    """
+    notes = [] if notes is None else notes
     image.load()
     if image.mode == "F":
         raise _UnusablePixels("image has floating-point pixels; save it with 8 bits a channel")
@@ -107,7 +124,7 @@ def _to_rgb(image, notes):
         if values.size and (values.min() < 0 or values.max() > 65535):
             raise _UnusablePixels("image has integer pixels of more than 16 bits; save it with 8 bits a channel")
         notes.append(("16-bit image reduced to its high byte", ""))
-        if values.size and values.max() < _DARK:
+        if values.size and values.max() < DARK:
             notes.append(
                 (
                     "16-bit image is almost black in 8 bits; rescale the files",

@@ -8,6 +8,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from panet_tf.evaluation.coco_results import coco_results
+from panet_tf.inference.listed_names import ListedNames
 
 
 class DetectionsJson:
@@ -18,8 +19,8 @@ class DetectionsJson:
 
     Args:
         categories: sequence of dicts with `id` and `name`, as in `predictor.categories`.
-        image_ids: dict from file names to the ids of a data set. Defaults to `None`: images are numbered from 1 on, as
-            they come.
+        image_ids: dict from file names to the ids of a data set; a file is known by the end of its path, see
+            `ListedNames`. Defaults to `None`: images are numbered from 1 on, as they come.
 
     Example:
         >>> coco = DetectionsJson(predictor.categories)
@@ -31,7 +32,9 @@ class DetectionsJson:
     def __init__(self, categories, *, image_ids=None):
         self.categories = tuple(dict(category) for category in categories)
         self.image_ids = None if image_ids is None else dict(image_ids)
+        self._listed = None if image_ids is None else ListedNames(self.image_ids)
         self._images = []
+        self._files = {}
         self._results = []
 
     def add(self, result):
@@ -44,9 +47,14 @@ class DetectionsJson:
             The image's id.
 
         Raises:
-            ValueError: `image_ids` were given and do not hold the image.
+            ValueError: `image_ids` were given and do not hold the image, or an image of the same id has come before.
         """
         image_id = self.image_id(result["file_name"])
+        if image_id in self._files:
+            raise ValueError(
+                f"an image comes once, received {result['file_name']} and {self._files[image_id]} for id {image_id}."
+            )
+        self._files[image_id] = result["file_name"]
         height, width = result["size"]
         self._images.append({"id": image_id, "file_name": result["file_name"] or "", "height": height, "width": width})
         masks = result.get("masks")
@@ -97,10 +105,13 @@ class DetectionsJson:
         """
         if self.image_ids is None:
             return len(self._images) + 1
-        for name in (str(file_name), pathlib.Path(file_name or "").name):
-            if name in self.image_ids:
-                return self.image_ids[name]
-        raise ValueError(f"image_ids must hold every image, received {file_name!r}, which is not among them.")
+        if not self.holds(file_name):
+            raise ValueError(f"image_ids must hold every image, received {file_name!r}, which is not among them.")
+        return self.image_ids[self._listed.find(file_name)]
+
+    def holds(self, file_name):
+        """Whether the data set has the image; any, where no `image_ids` were given."""
+        return self._listed is None or self._listed.find(file_name) is not None
 
 
 def _marked(result):

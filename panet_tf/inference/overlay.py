@@ -1,9 +1,8 @@
 """Pictures of what the predictor found, beside the ground truth where there is any."""
 
-import pathlib
-
 import numpy as np
 
+from panet_tf.inference.listed_names import ListedNames
 from panet_tf.inference.read_pixels import read_pixels
 from panet_tf.visualization.draw_detections import draw_detections
 from panet_tf.visualization.side_by_side import side_by_side
@@ -15,7 +14,8 @@ def overlay(result, *, ground_truth=None, score_threshold=0.5, scale="auto", ima
     Args:
         result: dict that `Predictor` returns.
         ground_truth: COCO dict with masks as run-length codes (`panet_tf.evaluation.coco_ground_truth`); the picture
-            then shows both, prediction on the left. An image is known by its file name. Defaults to `None`.
+            then shows both, prediction on the left. An image is known by the end of its path, see `ListedNames`.
+            Defaults to `None`.
         score_threshold: float, lower scores are not drawn. Defaults to 0.5.
         scale: as in `draw_detections`. Defaults to `"auto"`: small images are enlarged.
         image: uint8 (height, width, 3), the pixels. Defaults to those of the result's file.
@@ -26,7 +26,7 @@ def overlay(result, *, ground_truth=None, score_threshold=0.5, scale="auto", ima
     Example:
         >>> Image.fromarray(overlay(predictor("cells.png")[0])).save("found.png")
     """
-    image = read_pixels(result["file_name"]) if image is None else image
+    image = read_pixels(result["file_name"], size=result["size"]) if image is None else image
     truth = None if ground_truth is None else _annotated(ground_truth, result["file_name"])
     if scale == "auto":  # both pictures by the fuller one
         shown = max(np.sum(result["scores"] >= score_threshold), 0 if truth is None else len(truth["boxes"]))
@@ -39,10 +39,11 @@ def overlay(result, *, ground_truth=None, score_threshold=0.5, scale="auto", ima
 
 def _annotated(ground_truth, file_name):
     """The annotations of one image as `draw_detections` takes them; `None` when the image is not there."""
-    names = (str(file_name), pathlib.Path(file_name or "").name)
-    image = next((image for image in ground_truth["images"] if image.get("file_name") in names), None)
-    if image is None:
+    images = {image["file_name"]: image for image in ground_truth["images"] if image.get("file_name")}
+    name = ListedNames(images).find(file_name)
+    if name is None:
         return None
+    image = images[name]
     annotations = [a for a in ground_truth["annotations"] if a["image_id"] == image["id"] and not a["iscrowd"]]
     categories = {category["id"]: category for category in ground_truth["categories"]}
     boxes = np.array([a["bbox"] for a in annotations], "float32").reshape(-1, 4)

@@ -47,7 +47,7 @@ def panoptic_overlay(result, categories, *, truth=None, scale="auto", image=None
     Example:
         >>> Image.fromarray(panoptic_overlay(predictor("street.png")[0], predictor.panoptic_categories)).save("map.png")
     """
-    image = read_pixels(result["file_name"]) if image is None else image
+    image = read_pixels(result["file_name"], size=result["size"]) if image is None else image
     found = draw_panoptic(image, result["panoptic"], result["segments"], categories=categories, scale=scale)
     if truth is None:
         return found

@@ -1,14 +1,16 @@
 """From image files or arrays of any size to instances in their own pixels."""
 
+import itertools
 import os
 
 import gin
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from PIL import Image, ImageOps
+from PIL import Image
 
 from panet_tf.evaluation.rle import decode, masks_to_rle
+from panet_tf.inference.array_pixels import array_pixels
 from panet_tf.inference.keypoints import keeping_logits, keypoint_result
 from panet_tf.inference.panoptic import panoptic_result
 from panet_tf.inference.proposals_of_images import proposals_of_images
@@ -27,7 +29,8 @@ class Predictor:
     canvas each. The network is traced once a canvas. What comes back is in each image's own pixels, with the data set's
     category ids and names.
 
-    Files that cannot be read are logged with their name, left out and listed in `skipped`, pairs of name and reason.
+    Files of a list that cannot be read are logged with their name, left out and listed in `skipped`, pairs of name and
+    reason.
 
     Args:
         model: `panet_tf.models.RCNN`, or any callable from the dict of inputs to the dict of predictions that has
@@ -106,7 +109,8 @@ class Predictor:
 
         Args:
             images: an image or a list (any iterable) of images. An image is the path of a file; an array (h, w, 3), RGB
-                in 0..255, (h, w) or (h, w, 1), grey, or (h, w, 4), whose alpha is dropped; or a `PIL.Image`.
+                in 0..255 (uint16: in 0..65535, of which the high byte is kept, as of files), (h, w) or (h, w, 1), grey,
+                or (h, w, 4), whose alpha is dropped; or a `PIL.Image`. Folders: `find_images`.
             proposals: for models that take them, and for those alone: an array (n, 4) for one image, for several a list
                 (any iterable) of arrays in their order; yxyx in each image's pixels, best first. Defaults to `None`.
 
@@ -121,33 +125,42 @@ class Predictor:
             them.
 
         Raises:
-            ValueError: an array that is no image; proposals are missing, not wanted, or not as many as images.
+            ValueError: an array that is no image; one path, not in a list, of what cannot be read; proposals are
+                missing, not wanted, or not as many as images.
         """
         return sorted(self.stream(images, proposals), key=lambda result: result["index"])
 
-    def stream(self, images, proposals=None):
+    def stream(self, images, proposals=None, sizes=None):
         """Predicts images one batch after another, so that a folder of any length needs the memory of a few.
 
         Args:
             images, proposals: as in a call, e.g. generators.
+            sizes: iterable of as many (height, width), those that annotations of the files refer to, or `None` where
+                there are none. A file that is stored at this size is not turned upright, as in training; one of another
+                size is skipped. Defaults to `None`: all are turned.
 
         Yields:
             What a call returns, as soon as it is there: images of another canvas may overtake.
         """
-        if isinstance(images, str | os.PathLike | np.ndarray | tf.Tensor | Image.Image):
+        alone = isinstance(images, str | os.PathLike | np.ndarray | tf.Tensor | Image.Image)
+        if alone:
             images, proposals = [images], None if proposals is None else [proposals]
         waiting = {}
         skipped = len(self.skipped)
         count = 0
-        for index, (image, regions) in enumerate(proposals_of_images(self.model, images, proposals)):
+        given = proposals_of_images(self.model, images, proposals)
+        given = zip(given, itertools.repeat(None)) if sizes is None else zip(given, sizes, strict=True)
+        for index, ((image, regions), wanted) in enumerate(given):
             count += 1
             name = str(image) if isinstance(image, str | os.PathLike) else None
             if name is None:
-                pixels = _pixels(image)
+                pixels = array_pixels(image)
             else:
                 try:
-                    pixels = read_pixels(name)
+                    pixels = read_pixels(name, size=wanted)
                 except ValueError as error:
+                    if alone:  # nothing would come back
+                        raise ValueError(f"{name}: {error}") from error
                     logging.warning("%s skipped: %s", name, error)
                     self.skipped.append((name, str(error)))
                     continue
@@ -238,17 +251,3 @@ def _call(model, inputs, exact_keypoints):
         for key, value in outputs.items()
         if key in wanted
     }
-
-
-def _pixels(image):
-    """uint8 or float (h, w, 3) of an array or a `PIL.Image`."""
-    if isinstance(image, Image.Image):
-        image = ImageOps.exif_transpose(image).convert("RGB")
-    image = np.asarray(image)
-    pixels = image[..., None] if image.ndim == 2 else image
-    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or not pixels.size or pixels.dtype.kind not in "uif":
-        raise ValueError(f"an image is an array (h, w, 3) of numbers, received {image.dtype} {image.shape}.")
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ValueError("an image is an array of finite numbers in 0..255, received some that are not finite.")
-    pixels = pixels[..., :3]
-    return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels

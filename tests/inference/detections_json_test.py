@@ -60,6 +60,17 @@ def test_results_have_the_ids_of_the_data_set(tmp_path):
         coco.add(result("c.png"))
 
 
+def test_an_image_comes_once():
+    coco = DetectionsJson(CATEGORIES, image_ids={"1.png": 7, "b/2.png": 8})
+    assert coco.add(result("a/1.png")) == 7 and coco.add(result("a/b/2.png")) == 8
+    assert coco.holds("1.png") and not coco.holds("c/2.png")
+    with pytest.raises(ValueError, match="received b/1.png and a/1.png for id 7"):
+        coco.add(result("b/1.png"))
+    with pytest.raises(ValueError, match="received 'c/2.png'"):
+        coco.add(result("c/2.png"))
+    assert len(coco.dataset()["images"]) == 2
+
+
 def test_nothing_found_is_an_empty_list(tmp_path):
     DetectionsJson(CATEGORIES).write(tmp_path / "results.json", results_only=True)
     assert json.loads((tmp_path / "results.json").read_text()) == []

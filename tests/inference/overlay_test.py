@@ -40,5 +40,9 @@ def test_ground_truth_stands_at_the_right():
     np.testing.assert_array_equal(picture[top:, :300], IMAGE)
     assert (picture[top + 60, 308 + 70] != 60).any()
     assert (picture[top + 200, 308 + 200] == 60).all()  # crowds are not objects
+    same = overlay(result("x/b/a.png"), ground_truth=truth("b/a.png"), scale=1, score_threshold=0.9, image=IMAGE)
+    np.testing.assert_array_equal(same, picture)
+    alone = overlay(result("c/a.png"), ground_truth=truth("b/a.png"), scale=1, image=IMAGE)
+    assert alone.shape == IMAGE.shape  # the name of another folder's image
     alone = overlay(result("b.png"), ground_truth=truth("a.png"), scale=1, image=IMAGE)
     assert alone.shape == IMAGE.shape

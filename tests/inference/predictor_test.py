@@ -131,6 +131,15 @@ def test_bad_files_are_skipped_named_and_counted(model, tmp_path, caplog):
     assert len(predictor.skipped) == 4
 
 
+def test_one_path_that_cannot_be_read_is_an_error(model, tmp_path):
+    with pytest.raises(ValueError, match="missing.png: image file is missing"):
+        Predictor(model)(tmp_path / "missing.png")
+    with pytest.raises(ValueError, match="it is a folder, .*find_images"):
+        Predictor(model)(str(tmp_path))
+    predictor = Predictor(model)
+    assert predictor([tmp_path]) == [] and "find_images" in predictor.skipped[0][1]
+
+
 def test_a_stream_takes_images_as_it_goes(model):
     taken = []
 

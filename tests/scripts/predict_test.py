@@ -14,6 +14,7 @@ from PIL import Image
 from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.evaluation.coco_backends import coco_tables, summarize
 from panet_tf.evaluation.coco_ground_truth import coco_ground_truth
+from panet_tf.inference.prediction_folder import PredictionFolder
 from tests.inference.fake_model import FakeModel
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "predict.py"
@@ -86,6 +87,70 @@ def test_results_with_the_ids_of_annotations_evaluate(run, folder):
     assert side_by_side.shape[1] == 2 * 80 * 8 + 8
     numbers = summarize(*coco_tables(coco_ground_truth(truth)[0], results, metric="segm"))
     assert numbers["AP50"] == 1.0
+
+
+def photograph(path, stored, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = np.full((*stored, 3), 120, "uint8")
+    image[8:24, 16:56], image[40:56, 32:48] = 250, 10
+    Image.fromarray(image).save(path, exif=exif)
+
+
+def test_images_are_those_of_the_annotations_as_they_are_stored_there(run, folder, caplog, capsys):
+    """Names with folders, files that the annotations lack, and photographs that their JSON has unturned."""
+    images = folder / "images"
+    photograph(images / "stored.png", (64, 80), 6)
+    photograph(images / "turned.png", (64, 80), 6)
+    photograph(images / "other.png", (64, 80), 6)
+    listed = {"a.png": (64, 96), "more/a.png": (64, 80), "stored.png": (64, 80), "turned.png": (80, 64)}
+    listed |= {"other.png": (50, 50)}
+    entries = [
+        {"id": 10 + i, "file_name": name, "height": height, "width": width}
+        for i, (name, (height, width)) in enumerate(listed.items())
+    ]
+    truth = {"images": entries, "annotations": [], "categories": list(CATEGORIES)}
+    (folder / "truth.json").write_text(json.dumps(truth))
+    arguments = ("--model", folder / "run", "--output", folder / "out", "--annotations", folder / "truth.json")
+    run(*arguments, images)
+    written = json.loads((folder / "out" / "predictions.json").read_text())["images"]
+    found = {image["id"]: (pathlib.Path(image["file_name"]).relative_to(images).as_posix(), image) for image in written}
+    assert {identity: name for identity, (name, _) in found.items()} == {
+        10 + i: name for i, name in enumerate(listed) if name != "other.png"
+    }
+    assert all((image["height"], image["width"]) == listed[name] for name, image in found.values())
+    boxes = {
+        (r["image_id"], r["category_id"]): r["bbox"] for r in json.loads((folder / "out/results.json").read_text())
+    }
+    np.testing.assert_allclose(boxes[12, 90], [16, 8, 40, 16], atol=1)
+    np.testing.assert_allclose(boxes[13, 90], [40, 16, 16, 40], atol=1)  # a quarter turn, clockwise
+    assert "2 of 7 images left out" in caplog.text and "more/b.png" in caplog.text
+    printed = capsys.readouterr().out
+    assert "other.png: image size" in printed and "8 instances in 4 images" in printed
+
+    # What the annotations cannot tell apart, or have not at all, fails before the first image.
+    truth["images"] = [entries[0]]
+    (folder / "truth.json").write_text(json.dumps(truth))
+    arguments = ("--model", folder / "run", "--output", folder / "new", "--annotations", folder / "truth.json")
+    with pytest.raises(ValueError, match="do not tell apart"):
+        run(*arguments, images / "a.png", images / "more")
+    with pytest.raises(ValueError, match="annotations must hold the images"):
+        run(*arguments, images / "more" / "b.png")
+    assert not (folder / "new").exists()
+
+
+def test_what_was_found_before_a_failure_is_written(run, folder, monkeypatch):
+    added = PredictionFolder.add
+
+    def fail_at_the_third(self, result):
+        if result["index"] == 2:
+            raise OSError("no space left")
+        added(self, result)
+
+    monkeypatch.setattr(PredictionFolder, "add", fail_at_the_third)
+    with pytest.raises(OSError, match="no space left"):
+        run("--model", folder / "run", "--output", folder / "out", folder / "images")
+    assert len(json.loads((folder / "out" / "results.json").read_text())) == 2  # bad.png is the second
 
 
 def test_pictures_can_be_left_out(run, folder):
