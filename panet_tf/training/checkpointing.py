@@ -28,8 +28,7 @@ class Checkpointing(keras.callbacks.Callback):
     `epoch_000012.weights.h5` is an ordinary Keras weights file (`model.load_weights` reads it) with the counters in
     an attribute of its root, so weights and counters can never disagree. It is written beside its place and moved there
     in one step: `kill -9` at any moment leaves the checkpoints before it whole. `best.weights.h5` is a copy of the one
-    with
-    the best monitored value.
+    with the best monitored value.
 
     Place it after the callbacks that add to the logs: it reads `step` and `minutes` (from `RunControl`) and the
     monitored value there.
@@ -57,7 +56,7 @@ class Checkpointing(keras.callbacks.Callback):
         self.folder = pathlib.Path(folder)
         self.keep = keep
         self.monitor = monitor
-        self.best = None
+        self.best = self.best_epoch = None
 
     @property
     def best_path(self):
@@ -87,7 +86,9 @@ class Checkpointing(keras.callbacks.Callback):
                 print(f"{path} is not a whole checkpoint: skipped, the one before it is tried.")
                 continue
             load_checkpoint(model, path, state)
-            self.best = state["best"]
+            self.best, self.best_epoch = state["best"], state.get("best_epoch")
+            if self.best_epoch == state["epoch"] and read_state(self.best_path) != state:
+                self._copy_to_best(path)  # the process died between the two files
             return state
         return None
 
@@ -97,20 +98,24 @@ class Checkpointing(keras.callbacks.Callback):
         value = logs.get(monitor)
         improved = value is not None and (self.best is None or value > self.best)
         if improved:
-            self.best = float(value)
+            self.best, self.best_epoch = float(value), epoch + 1
         state = {
             "epoch": epoch + 1,
             "step": int(logs.get("step", 0)),
             "minutes": float(logs.get("minutes", 0.0)),
             "best": self.best,
+            "best_epoch": self.best_epoch,
             "iterations": int(self.model.optimizer.iterations),
         }
         path = self.folder / f"epoch_{epoch + 1:06d}.weights.h5"
         write_atomically(path, lambda partial: save_checkpoint(self.model, partial, state))
         if improved:
-            write_atomically(self.best_path, lambda partial: shutil.copyfile(path, partial))
+            self._copy_to_best(path)
         for old in self.paths()[: -self.keep]:
             old.unlink()
+
+    def _copy_to_best(self, path):
+        write_atomically(self.best_path, lambda partial: shutil.copyfile(path, partial))
 
 
 def save_checkpoint(model, path, state):

@@ -60,6 +60,23 @@ def test_keeps_the_last_and_the_best(tmp_path):
     assert again.best == pytest.approx(0.3)  # a resumed run does not call a worse epoch the best
 
 
+def test_a_kill_before_the_copy_leaves_no_older_best(tmp_path, monkeypatch):
+    model = compiled()
+    model.optimizer.build(model.trainable_variables)
+    checkpointing = Checkpointing(tmp_path)
+    finish_epoch(checkpointing, model, 0, step=1, **{"val_segm/AP": 0.1})
+    monkeypatch.setattr(checkpointing, "_copy_to_best", lambda path: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        finish_epoch(checkpointing, model, 1, step=2, **{"val_segm/AP": 0.3})
+    assert read_state(checkpointing.best_path)["step"] == 1
+    again = Checkpointing(tmp_path)
+    again.restore(compiled())
+    assert read_state(again.best_path)["step"] == 2
+    finish_epoch(again, model, 2, step=3, **{"val_segm/AP": 0.2})
+    Checkpointing(tmp_path).restore(compiled())
+    assert read_state(again.best_path)["step"] == 2  # a worse one, restored, takes no place
+
+
 @pytest.mark.parametrize("others", [{}, {"val_segm/AP": 0.9, "val_pq": 0.4}])
 def test_box_ap_is_the_monitor_without_masks_and_panoptic_quality_before_both(tmp_path, others):
     model = compiled()
