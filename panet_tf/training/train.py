@@ -12,10 +12,11 @@ import tensorflow as tf
 
 from panet_tf.training.atomic_write import write_atomically
 from panet_tf.training.checkpointing import Checkpointing
-from panet_tf.training.evaluate import check_categories_match
+from panet_tf.training.evaluate import check_categories_match, evaluate
 from panet_tf.training.evaluation_callback import EvaluationCallback
 from panet_tf.training.history_file import HistoryFile
 from panet_tf.training.initial_weights import load_initial_weights
+from panet_tf.training.left_out import LeftOut
 from panet_tf.training.merging import check_context_matches
 from panet_tf.training.operative_config import OperativeConfig
 from panet_tf.training.prediction_images import PredictionImages
@@ -54,17 +55,19 @@ def train(
     final_weights="last",
     max_minutes=None,
     callbacks=(),
+    refuse_changes=False,
     verbose="auto",
 ):
     """Trains a model, evaluates it on the way, and leaves everything in `model_dir`.
 
     Run it again with the same `model_dir` and it continues after the last finished epoch, on the data that would have
-    come next; it ends where the uninterrupted run ends. With nothing left to do it only restores the model. What was
-    configured differently the last time is printed.
+    come next; it ends where the uninterrupted run ends. With nothing left to train it restores the model and writes
+    the final files again, which a kill may have prevented. What was configured differently the last time is printed.
 
     `model_dir` holds `model.keras` (written at the end), `checkpoints/` (weights, optimizer and counters; the last few
     and the best), `history.csv`, `metrics.json` (the last row and the best AP), `logs/` (TensorBoard: losses, AP,
-    learning rate, images of predictions beside the ground truth), `images/`, `operative_config.gin` and `run.json`.
+    learning rate, images of predictions beside the ground truth), `images/`, `operative_config.gin` and `run.json`
+    (model, optimizer and arguments of the call that trained last).
 
     Args:
         model: function of `categories` (and `panoptic_categories`, of panoptic models) that makes the model, called
@@ -101,13 +104,15 @@ def train(
         final_weights: `"last"` or `"best"`, what `model.keras` and the returned model hold. Defaults to `"last"`.
         max_minutes: float or `None`, end the run cleanly after this much time, whatever `steps` says.
         callbacks: tuple of `keras.callbacks.Callback`, run after the evaluation and before the checkpoint.
+        refuse_changes: bool, refuse a finished run that was configured differently, where it would only be restored:
+            its numbers are not of this configuration. Defaults to `False`.
         verbose: `"auto"` (a bar in a terminal, else a line now and then), `True` for the bar, `False` for nothing.
 
     Returns:
         The trained `keras.Model`; `model.history` is this call's, `history.csv` the whole run's.
 
     Raises:
-        ValueError: for arguments that cannot work together, before the first step.
+        ValueError: for arguments that cannot work together, before the first step; and as `refuse_changes` says.
         FloatingPointError: when the loss is not finite.
 
     Example:
@@ -144,8 +149,16 @@ def train(
     state = state or {"epoch": 0, "step": 0, "minutes": 0.0}
     arguments = dict(steps=steps, steps_per_epoch=steps_per_epoch, seed=seed, dtype_policy=dtype_policy)
     arguments |= dict(jit_compile=jit_compile, max_minutes=max_minutes, replicas=strategy.num_replicas_in_sync)
-    record_run(model_dir / "run.json", model, train_data, arguments, resumed=bool(state["step"]), verbose=verbose)
     control = RunControl(steps, start_step=state["step"], max_minutes=max_minutes, start_minutes=state["minutes"])
+    already = {"resumed": bool(state["step"]), "finished": control.finished}
+    changed = record_run(model_dir / "run.json", model, train_data, arguments, **already, verbose=verbose)
+    if refuse_changes and control.finished and changed:
+        raise ValueError(
+            f"{model_dir} must be a run of these settings, received one that was finished with others:\n"
+            + "\n".join(changed)
+            + "\nGive the new runs another folder, or delete this one to train it anew."
+        )
+    history = HistoryFile(model_dir / "history.csv", start_epoch=state["epoch"])
     if not control.finished:
         if verbose and state["step"]:
             print(f"Continuing {model_dir} after epoch {state['epoch']}, step {state['step']} of {steps}.")
@@ -157,7 +170,6 @@ def train(
             )
             if prediction_images:
                 evaluation.append(PredictionImages(eval_data, model_dir, count=prediction_images, every=evaluate_every))
-        history = HistoryFile(model_dir / "history.csv", start_epoch=state["epoch"])
         model.fit(
             train_data.dataset(step=state["step"]),
             epochs=state["epoch"] + math.ceil((steps - state["step"]) / steps_per_epoch),
@@ -174,13 +186,18 @@ def train(
                 TensorBoardLogs(model_dir / "logs"),
                 history,
                 checkpointing,  # last: what it has written is whole, logs and history included
-                *([ProgressLines(control, seconds=None if bar else 30.0)] if verbose else []),
+                *([ProgressLines(control, seconds=None if bar else 30.0), LeftOut(train_data)] if verbose else []),
             ],
         )
-        metrics = {**history.rows[-1], "best": checkpointing.best}
-        write_atomically(model_dir / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     elif verbose:
         print(f"{model_dir} is finished: step {state['step']} of {steps}, {state['minutes']:.1f} min. Nothing to do.")
+    # Of a finished run too: it may have been killed between its last checkpoint and these files.
+    metrics = history.last_row()
+    if metrics is None and not (model_dir / "metrics.json").exists():
+        metrics = _measured(model, eval_data, evaluators, state, verbose)
+    if metrics is not None:
+        metrics["best"] = checkpointing.best
+        write_atomically(model_dir / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     if final_weights == "best" and checkpointing.best_path.exists():
         model.load_weights(checkpointing.best_path)
     write_atomically(model_dir / "model.keras", model.save)
@@ -210,6 +227,15 @@ def _make_model(model, train_data, strategy, dtype_policy, seed):
     if hasattr(built, "seed"):  # of what a detector samples: one seed for the run
         built.seed = seed
     return built
+
+
+def _measured(model, eval_data, evaluators, state, verbose):
+    """What can be said of a finished run whose `history.csv` is gone: its losses cannot."""
+    metrics = {name: state[name] for name in ("epoch", "step", "minutes")}
+    if eval_data is not None:
+        results = evaluate(model, eval_data, evaluators=evaluators, verbose=verbose)
+        metrics |= {f"val_{name}": value for name, value in results.items()}
+    return metrics
 
 
 def _compile(model, optimizer, jit_compile):

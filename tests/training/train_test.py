@@ -4,6 +4,7 @@ import csv
 import inspect
 import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from panet_tf.training.initial_weights import load_initial_weights
 from panet_tf.training.run_record import differences
 from panet_tf.training.sgd import SGD
 from panet_tf.training.train import train
+from tests.models.tiny import tiny_panet
 from tests.training.killed_run import run
 from tests.training.tiny import TinyData, TinyDetector
 
@@ -129,6 +131,55 @@ def test_a_finished_run_only_restores(whole, capsys):
     assert "Nothing to do" in capsys.readouterr().out
     assert (folder / "history.csv").read_bytes() == before
     assert_equal_weights(again, model)
+
+
+@pytest.mark.parametrize("names", [["metrics.json"], ["model.keras"], ["run.json"], ["metrics.json", "history.csv"]])
+def test_a_finished_run_writes_the_final_files_that_a_kill_prevented(whole, tmp_path, names):
+    folder = tmp_path / "run"
+    shutil.copytree(whole[1], folder)
+    for name in names:
+        (folder / name).unlink()
+    data = TinyData()
+    run(folder, train_data=data)
+    assert data.steps_started == []
+    if "history.csv" in names:  # what only that file knew is lost
+        found, expected = (json.loads((place / "metrics.json").read_text()) for place in (folder, whole[1]))
+        measured = {name: value for name, value in expected.items() if name.startswith("val_")}
+        assert measured and found == measured | {name: expected[name] for name in ("epoch", "step", "minutes", "best")}
+        return
+    assert sorted(folder.rglob("*.*")) == [
+        folder / path.relative_to(whole[1]) for path in sorted(whole[1].rglob("*.*"))
+    ]
+    for name in ("metrics.json", "history.csv"):
+        assert (folder / name).read_bytes() == (whole[1] / name).read_bytes(), name
+    assert differences(*(json.loads((place / "run.json").read_text()) for place in (folder, whole[1]))) == []
+    models = [keras.saving.load_model(place / "model.keras") for place in (folder, whole[1])]
+    assert_equal_weights(*models)
+
+
+def test_old_final_files_of_a_run_that_went_on_and_was_killed_at_its_end_are_replaced(whole, tmp_path):
+    folder = tmp_path / "run"
+    run(folder, steps=10)
+    old = {name: (folder / name).read_bytes() for name in ("metrics.json", "model.keras")}
+    shutil.copytree(whole[1], folder, dirs_exist_ok=True)
+    for name, content in old.items():
+        (folder / name).write_bytes(content)
+    assert_equal_weights(run(folder), whole[0])
+    assert (folder / "metrics.json").read_bytes() == (whole[1] / "metrics.json").read_bytes()
+    assert_equal_weights(keras.saving.load_model(folder / "model.keras"), whole[0])
+
+
+def test_the_record_of_a_finished_run_stays_true(whole, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(whole[1], folder)
+    for _ in range(2):  # and says so every time
+        run(folder, seed=5, verbose="auto")
+        assert "arguments.seed: 0 -> 5" in capsys.readouterr().out
+    assert (folder / "run.json").read_bytes() == (whole[1] / "run.json").read_bytes()
+    run(folder, refuse_changes=True)
+    with pytest.raises(ValueError, match=r"(?s)run must be .*arguments.seed: 0 -> 5.*another folder, or delete"):
+        run(folder, seed=5, refuse_changes=True)
+    run(folder, steps=26, refuse_changes=True)  # one that goes on is none
 
 
 def test_more_steps_go_on_and_the_change_is_said(tmp_path, capsys):
@@ -255,6 +306,16 @@ def test_differences():
     old = {"a": {"b": 1, "name": "x_1"}, "gin": ["x = 1", "y = 2"]}
     new = {"a": {"b": 2, "name": "x_2"}, "gin": ["x = 1", "y = 3"], "c": 4}
     assert differences(old, new) == ["a.b: 1 -> 2", "gin -y = 2", "gin +y = 3", "c: None -> 4"]
+    assert differences([{"x": [1, 2]}, {"name": "a"}], [{"x": [1, 3]}, {"name": "b_1"}]) == [
+        "0.x: [1, 2] -> [1, 3]",
+        "1.name: a -> b_1",
+    ]
+    assert len(differences({"a": "x" * 999}, {"a": 0})[0]) < 300
+
+
+def test_models_made_twice_in_a_process_are_the_same_settings():
+    configs = [json.loads(json.dumps(keras.saving.serialize_keras_object(tiny_panet())["config"])) for _ in range(2)]
+    assert configs[0] != configs[1] and differences(*configs) == []
 
 
 def test_signature_is_documented():
