@@ -2,22 +2,20 @@
 
 Examples:
   python scripts/compare_mask_proposals.py --output runs/proposals --gin_file runs/compare_mask_proposals.gin
-  python scripts/compare_mask_proposals.py --output runs/proposals --gin_file runs/compare_mask_proposals.gin \\
+  python scripts/compare_mask_proposals.py --output runs/short --gin_file runs/compare_mask_proposals.gin \\
     --seeds 0 --gin_bindings 'STEPS = 300'
 
-Run it again with the same --output and it continues. There it leaves comparison.md, comparison.json and every run.
+Run it again with the same --output and it continues; other seeds join the table. There it leaves comparison.md,
+comparison.json and every run. Finished runs of other settings are refused.
 """
 
-import gc
-import json
 import pathlib
 
 import gin
-import keras
 from absl import app, flags
 
 import panet_tf
-from panet_tf.training.comparison import compare
+from panet_tf.training.comparison import compare, trained_metrics
 
 MODELS = {  # the second starts where the first has ended, and is trained on masks alone
     "DeepMask": ("MODEL = @deep_mask",),
@@ -36,17 +34,15 @@ def run(bindings, seed, folder):
         first = folder.parent.parent / "DeepMask" / folder.name / "model.keras"
         bindings.append(f'train.initial_weights = "{first}"')
     panet_tf.gin_setup.parse_gin(FLAGS.gin_file, bindings)
-    print(f"== {folder}", flush=True)
-    gin.get_configurable("panet_tf.train")(model_dir=folder)
-    keras.backend.clear_session()
-    gc.collect()
-    return json.loads((pathlib.Path(folder) / "metrics.json").read_text())
+    return trained_metrics(gin.get_configurable("panet_tf.train"), folder)
 
 
 def main(_):
     names = [f"val_proposals/{kind}" for kind in ("segm/AR10", "segm/AR100", "segm/AUC", "bbox/AR100")]
     seeds = [int(seed) for seed in FLAGS.seeds]
-    compare(run, MODELS, seeds, FLAGS.output, metrics=names, title="Proposals at equal steps of each stage")
+    settings = {"gin_file": FLAGS.gin_file, "gin_bindings": FLAGS.gin_bindings}
+    title = "Proposals at equal steps of each stage"
+    compare(run, MODELS, seeds, FLAGS.output, metrics=names, title=title, settings=settings)
     print((pathlib.Path(FLAGS.output) / "comparison.md").read_text())
 
 
