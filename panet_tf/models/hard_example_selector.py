@@ -13,14 +13,17 @@ class HardExampleSelector(keras.layers.Layer):
 
     Source: Lin's thesis, section 5.5.1 and Table 5.1d, whose settings are batches of 128, 256 and 512, thresholds of
     0.5 and 0.7, and a ratio of 3 or none. The thesis leaves open whether a batch is an image's: here it is, as in the
-    RPN. The boxes that overlap are the anchors, and an example's loss is that of its classes, as most have no box.
+    RPN. The boxes that overlap are the anchors, and an example's loss is that of its classes, as most have no box. Of
+    "1:3" it leaves open what happens where objects are few: see `fill`.
 
     Args:
         count: int, examples of an image. Defaults to 128.
         iou_threshold: float, overlap above which the lower loss goes. Defaults to 0.5.
         candidates: int, examples of highest loss of an image that enter suppression. Defaults to 2000.
-        negatives_per_positive: number, at most so many backgrounds to an object, or `None`. Defaults to `None`; "OHEM
-            1:3" has 3.
+        negatives_per_positive: number, of backgrounds to an object in a full batch, or `None` to take losses as they
+            come. Defaults to `None`; "OHEM 1:3" has 3.
+        fill: bool, whether backgrounds fill the batch where objects are fewer than their share; if not, there are at
+            most `negatives_per_positive` to each. Without a ratio it changes nothing. Defaults to True.
 
     Call arguments: `losses` float (B, A); `classes` int (B, A), 1..K, 0 background, -1 ignored; `anchors` float (A, 4).
 
@@ -34,12 +37,15 @@ class HardExampleSelector(keras.layers.Layer):
         ...                   example_selector=HardExampleSelector(count=128, iou_threshold=0.5))
     """
 
-    def __init__(self, *, count=128, iou_threshold=0.5, candidates=2000, negatives_per_positive=None, **kwargs):
+    def __init__(
+        self, *, count=128, iou_threshold=0.5, candidates=2000, negatives_per_positive=None, fill=True, **kwargs
+    ):
         super().__init__(autocast=False, **kwargs)
         self.count = count
         self.iou_threshold = iou_threshold
         self.candidates = candidates
         self.negatives_per_positive = negatives_per_positive
+        self.fill = fill
 
     def call(self, losses, classes, anchors):
         return hard_examples(
@@ -50,6 +56,7 @@ class HardExampleSelector(keras.layers.Layer):
             iou_threshold=self.iou_threshold,
             candidates=self.candidates,
             negatives_per_positive=self.negatives_per_positive,
+            fill=self.fill,
         )
 
     def get_config(self):
@@ -59,4 +66,5 @@ class HardExampleSelector(keras.layers.Layer):
             "iou_threshold": self.iou_threshold,
             "candidates": self.candidates,
             "negatives_per_positive": self.negatives_per_positive,
+            "fill": self.fill,
         }

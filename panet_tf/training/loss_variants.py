@@ -32,6 +32,7 @@ def loss_variant(form, *, alpha=None, gamma=2.0, beta=1.0, mining=False, negativ
             "HardExampleSelector.count": 128,
             "HardExampleSelector.iou_threshold": 0.5,
             "HardExampleSelector.negatives_per_positive": negatives_per_positive,
+            "HardExampleSelector.fill": True,
         }
     return tuple(f"{name} = {value}" for name, value in bindings.items())
 

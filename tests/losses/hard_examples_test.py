@@ -13,7 +13,7 @@ def slow_iou(a, b):
     return height * width / (sum(areas) - height * width)
 
 
-def slow(losses, classes, boxes, count, threshold, candidates, ratio):
+def slow(losses, classes, boxes, count, threshold, candidates, ratio, fill):
     """One image: greedy suppression in a loop, then a loop that fills the batch."""
     usable = np.flatnonzero(classes >= 0)
     order = usable[np.argsort(-losses[usable], kind="stable")]
@@ -32,7 +32,10 @@ def slow(losses, classes, boxes, count, threshold, candidates, ratio):
         chosen = kept[:count]
     else:
         objects = [i for i in kept if classes[i] > 0][: round(count / (1 + ratio))]
-        rest = [i for i in kept if classes[i] == 0][: min(ratio * len(objects), count - len(objects))]
+        allowed = count - len(objects)
+        if not fill:
+            allowed = min(ratio * len(objects), allowed)
+        rest = [i for i in kept if classes[i] == 0][:allowed]
         chosen = objects + rest
     return np.where(np.isin(np.arange(len(classes)), chosen), classes, -1)
 
@@ -50,26 +53,48 @@ EVERY = ((0, 16, 60), (1, 8, 20), (2, 64, 500))  # seed, count, candidates
 
 
 @pytest.mark.parametrize(
-    ("ratio", "threshold", "cases", "jit_compile"),
+    ("ratio", "fill", "threshold", "cases", "jit_compile"),
     [
-        (None, 0.5, EVERY, False),
-        (None, 0.7, EVERY, False),
-        (3, 0.5, EVERY, False),
-        (3, 0.7, EVERY, False),
-        (3, 0.5, EVERY[1:2], True),
+        (None, True, 0.5, EVERY, False),
+        (None, False, 0.7, EVERY, False),
+        (3, False, 0.5, EVERY, False),
+        (3, False, 0.7, EVERY, False),
+        (3, True, 0.5, EVERY, False),
+        (1, True, 0.7, EVERY, False),
+        (3, True, 0.5, EVERY[1:2], True),
     ],
 )
-def test_equals_a_slow_twin(ratio, threshold, cases, jit_compile):
+def test_equals_a_slow_twin(ratio, fill, threshold, cases, jit_compile):
     for seed, count, candidates in cases:
         losses, classes, boxes = examples(seed)
         run = functools.partial(
-            hard_examples, count=count, iou_threshold=threshold, candidates=candidates, negatives_per_positive=ratio
+            hard_examples,
+            count=count,
+            iou_threshold=threshold,
+            candidates=candidates,
+            negatives_per_positive=ratio,
+            fill=fill,
         )
         found = (tf.function(run, jit_compile=True) if jit_compile else run)(losses, classes, boxes).numpy()
         for i in range(3):
-            wanted = slow(losses[i], classes[i], boxes, count, threshold, candidates, ratio)
+            wanted = slow(losses[i], classes[i], boxes, count, threshold, candidates, ratio, fill)
             np.testing.assert_array_equal(found[i], wanted)
         assert (found[0] >= 0).sum() > 4  # the loops are not both empty
+
+
+def test_backgrounds_fill_the_batch_or_keep_to_the_ratio():
+    corners = np.float32([[20 * i, 0] for i in range(40)])
+    boxes = np.hstack([corners, corners + 10])  # none overlaps another
+    classes = np.int32([[1, 2] + [0] * 38, [0] * 40, [1] * 20 + [0] * 20])
+    losses = np.float32([np.arange(40)] * 3)  # backgrounds come last and have the highest
+    common = {"count": 16, "iou_threshold": 0.5, "candidates": 40}
+    for settings, wanted in (
+        ({"negatives_per_positive": None}, [(0, 16), (0, 16), (0, 16)]),
+        ({"negatives_per_positive": 3}, [(2, 14), (0, 16), (4, 12)]),
+        ({"negatives_per_positive": 3, "fill": False}, [(2, 6), (0, 0), (4, 12)]),
+    ):
+        found = hard_examples(losses, classes, boxes, **common, **settings).numpy()
+        assert [(np.sum(row > 0), np.sum(row == 0)) for row in found] == wanted
 
 
 def test_no_gradient_passes_and_what_cannot_be_is_refused():
