@@ -54,6 +54,12 @@ def test_equals_a_slow_twin_in_both_implementations():
             assert not np.any(found["boxes"][image, number:])
 
 
+def test_defaults_are_the_thesis_s():
+    part = DenseDetectionSelector()
+    assert (part.score_threshold, part.pre_nms_top_k, part.iou_threshold) == (0.05, 1000, 0.5)
+    assert (part.max_detections, part.box_weights, part.max_candidates) == (100, (1, 1, 1, 1), None)
+
+
 def test_nothing_above_the_threshold_is_nothing_found():
     logits, deltas, anchors = outputs()
     logits = {level: np.full_like(value, -20) for level, value in logits.items()}

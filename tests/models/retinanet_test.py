@@ -207,6 +207,26 @@ def test_one_trace_serves_several_canvases(plain):
             np.testing.assert_allclose(found[key][2 * i : 2 * i + 2], alone[key], rtol=1e-3, atol=1e-3)
 
 
+def test_a_step_moves_the_statistics_of_every_part_and_nothing_else_does():
+    images = keras.Input((None, None, 3))
+    levels = {f"C{n}": keras.layers.Conv2D(8, 2**n, strides=2**n, padding="same")(images) for n in (2, 3, 4, 5)}
+    levels["C5"] = keras.layers.BatchNormalization()(levels["C5"])
+    model = tiny(backbone=keras.Model(images, levels), norm="batch", bottom_up=True, head=None)
+    parts = {"backbone": model.backbone, "fpn": model.necks[0], "pafpn": model.necks[1], "head": model.head}
+    means = {
+        name: [weight for weight in part.weights if weight.path.endswith("moving_mean")] for name, part in parts.items()
+    }
+    assert all(means.values())
+    batch = batch_of_boxes()
+    batch["images"] = batch["images"] + 0.5
+    for training in (False, True):
+        before = {name: [weight.numpy() for weight in found] for name, found in means.items()}
+        model(batch, training=training)
+        for name, found in means.items():
+            moved = [np.any(weight.numpy() != old) for weight, old in zip(found, before[name])]
+            assert all(moved) if training else not any(moved), name
+
+
 def test_the_thesis_s_model_by_default():
     with keras.StatelessScope():
         model = retinanet(categories=[{"id": i, "name": str(i)} for i in range(80)], backbone=resnet(18))
@@ -214,6 +234,8 @@ def test_the_thesis_s_model_by_default():
     assert shapes["extra6/conv/kernel"] == (3, 3, 512, 256) and shapes["extra7/conv/kernel"] == (3, 3, 256, 256)
     assert not any("output2" in name or "lateral2" in name for name in shapes)
     assert tuple(model.head.class_logits.kernel.shape) == (3, 3, 256, 720)
+    assert (model.box_beta, model.class_loss.form, model.class_loss.gamma) == (1 / 9, "focal", 2)
+    assert (model.normalizers, model.example_selector, model.running_count) == ({}, None, None)
     anchors = model.anchor_generator({f"P{n}": np.zeros((1, 1, 1, 1)) for n in range(3, 8)})
     for level, side in (("P3", 32), ("P7", 512 * 2 ** (2 / 3))):  # "32 - 813 pixels"
         sides = np.sqrt(box_area(anchors[level]))
