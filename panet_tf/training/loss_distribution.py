@@ -15,7 +15,7 @@ def loss_distribution(
     data,
     *,
     gammas=(0.0, 0.5, 1.0, 2.0),
-    max_images=200,
+    max_images=1000,
     positives=100_000,
     negatives=10_000_000,
     points=201,
@@ -23,17 +23,19 @@ def loss_distribution(
 ):
     """Cumulative distributions of the focal loss over positive and negative examples, for several gammas.
 
-    What a trained model predicts is drawn at random from many images; for each gamma the losses of the sample are
-    sorted from lowest to highest, summed up and divided by their total (Lin's thesis, Figure 5.3). An example is a
-    class of an anchor: of an anchor with an object its own class, of a background every class. The balancing alpha is
-    the same within each kind and cancels.
+    Of what a trained model predicts on the first images of the data, examples are drawn at random; for each gamma the
+    losses of the sample are sorted from lowest to highest, summed up and divided by their total (Lin's thesis, Figure
+    5.3). An example is a class of an anchor: of an anchor with an object its own class, of a background every class.
+    The balancing alpha is the same within each kind and cancels.
 
     Args:
         model: `RetinaNet`, trained with any gamma.
         data: `DetectionData` made for evaluation.
         gammas: numbers. Defaults to (0, 0.5, 1, 2), those of the figure.
-        max_images: int, images to look at. Defaults to 200.
-        positives, negatives: int, examples of each kind that are kept, at most. Default to the thesis's 10^5 and 10^7.
+        max_images: int, images to look at: the first ones, in the data's order. Defaults to 1000; COCO's have some
+            hundred positives each.
+        positives, negatives: int, examples of each kind that are kept, at most, and of a batch its share of them: fewer
+            where batches have not as many. Default to the thesis's 10^5 and 10^7.
         points: int, of each curve. Defaults to 201.
         seed: int, of the draw. Defaults to 0.
 
