@@ -60,9 +60,7 @@ class Detector(keras.Model):
         self.seed = int(seed)
         self.loss_trackers = [keras.metrics.Mean(name=name) for name in self.loss_names]
 
-    def compile(
-        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs
-    ):
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs):
         """As Keras's, but for what a detector has of its own.
 
         Args:

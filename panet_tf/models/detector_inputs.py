@@ -69,13 +69,14 @@ def check_classes(classes, categories):
     """
     if in_xla_context():
         return classes
-    names = [category["name"] for category in categories]
-    rule = (
-        f"classes must be from 0 (an empty slot) to {len(names)}, as the model's categories are {names!r:.300}; the data "
-        "have others, see check_categories_match of panet_tf.training.evaluate. Received classes"
+    names = ", ".join(str(category["name"]) for category in categories)
+    rule = (  # no quotes: a graph writes them with backslashes
+        f"classes must be from 0 (an empty slot) to {len(categories)}, the number of categories that the model has "
+        f"({names:.300}), and the data have others: check_categories_match(model, data) of panet_tf.training.evaluate "
+        "says which. Received classes"
     )
     with tf.device("CPU:0"):  # where the data come from: the accelerator need not wait for the answer
-        known = tf.reduce_all((classes >= 0) & (classes <= len(names)))
+        known = tf.reduce_all((classes >= 0) & (classes <= len(categories)))
         assertion = tf.debugging.Assert(known, [rule, tf.reduce_min(classes), "to", tf.reduce_max(classes)])
     with tf.control_dependencies([] if assertion is None else [assertion]):  # None when eager
         return tf.identity(classes)

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from panet_tf.data.batching import (
     check_canvases,
+    count_batches,
     group_by_canvas,
     pad_instances,
     pad_to_canvas,
@@ -40,6 +41,9 @@ def test_batches_share_a_canvas_and_the_last_ones_are_filled():
     assert order[:6] == [(0, 0), (0, 2), (1, 1), (1, 4), (0, 5), (0, 7)]
     assert sorted(order[6:]) == [(1, -1), (1, 6), (2, -1), (2, 3)]
     assert all(one[0] == other[0] for one, other in zip(order[::2], order[1::2]))
+    records = tf.data.Dataset.from_tensor_slices({"canvas": tf.constant([0, 1, 0, 2, 1, 0, 1, 0], tf.int64)})
+    assert count_batches(records, 2, 3) == len(order) // 2 == 5
+    assert count_batches(records.take(0), 2, 3) == 0
 
 
 def test_no_more_than_fits_is_kept_and_every_instance_has_its_chance():

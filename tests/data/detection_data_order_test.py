@@ -82,6 +82,19 @@ def test_training_does_not_end_and_evaluation_does():
     assert int(data.dataset(step=2).cardinality()) == 1
 
 
+def test_each_canvas_fills_up_a_batch_of_its_own_and_evaluation_says_how_many_there_are():
+    source = coin_source(((48, 90), (90, 48)), count=11, coins=1)
+    source.num_objects[1::4] = 0  # of the portraits, three
+    for drop_empty, steps in ((False, 4), (True, 3)):
+        canvases = ((64, 96), (96, 64))
+        data = make(source, batch_size=4, canvases=canvases, short_side=64, drop_empty=drop_empty)
+        assert data.steps_per_epoch == steps == int(data.dataset().cardinality()) == len(batches(data))
+    assert int(data.dataset(step=1).cardinality()) == len(batches(data, step=1)) == 2
+    assert int(data.dataset(step=20).cardinality()) == 0
+    sequential = make(coin_source(count=5, random_access=False))
+    assert sequential.dataset().cardinality() == tf.data.UNKNOWN_CARDINALITY
+
+
 @pytest.mark.parametrize("random_access", [True, False])
 @pytest.mark.parametrize(
     ("canvases", "ids"),

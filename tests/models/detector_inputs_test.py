@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from panet_tf.models.detector_inputs import complete_inputs, without_padding_images
+from panet_tf.models.detector_inputs import check_classes, complete_inputs, without_padding_images
 
 IMAGES = np.zeros((2, 64, 96, 3), "float32")
 
@@ -43,3 +43,27 @@ def test_sides_may_be_unknown_while_tracing():
 def test_padding_images_have_no_labels():
     labels = without_padding_images(tf.constant([[1, 0], [2, -1]]), {"image_ids": tf.constant([5, -1], tf.int64)})
     np.testing.assert_array_equal(labels, [[1, 0], [-1, -1]])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "bool"])
+def test_pixels_are_no_normalised_images_and_the_way_out_is_named(dtype):
+    for images in (IMAGES.astype(dtype), tf.constant(IMAGES.astype(dtype))):
+        with pytest.raises(ValueError, match=f"normalised floats.*received {dtype}.*panet_tf.Predictor"):
+            complete_inputs({"images": images})
+    for dtype in ("float16", "bfloat16", "float64"):
+        assert complete_inputs(tf.cast(IMAGES, dtype))["images"].dtype == dtype
+
+
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+def test_classes_that_a_model_does_not_know_are_named(jit_compile):
+    def check(classes):
+        return check_classes(classes, [{"id": 5, "name": "cell"}])
+
+    if jit_compile is not None:
+        check = tf.function(check, jit_compile=jit_compile)
+    np.testing.assert_array_equal(check(tf.constant([[0, 1]])), [[0, 1]])
+    if jit_compile:
+        return np.testing.assert_array_equal(check(tf.constant([[0, 3]])), [[0, 3]])  # XLA has no assertions
+    for wrong in (3, -1):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"to 1, the number .* the model has \(cell\)"):
+            check(tf.constant([[0, wrong]]))

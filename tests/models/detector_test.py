@@ -1,3 +1,8 @@
+import subprocess
+import sys
+import textwrap
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -5,7 +10,9 @@ import tensorflow as tf
 
 from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.models.detector import Detector, check_categories
+from tests.data.coins import batches, coin_source, make
 from tests.models.tiny import tiny_retinanet
+from tests.training.tiny import TinyData, TinyDetector
 
 CATEGORIES = [{"id": 5, "name": "a", "supercategory": "letters"}]
 
@@ -76,3 +83,94 @@ def test_another_version_of_the_configuration_is_refused():
 def test_categories_are_checked(categories):
     with pytest.raises(ValueError, match="categor"):
         check_categories(categories)
+
+
+@pytest.mark.parametrize("random_access", [True, False])
+def test_evaluation_averages_over_images_and_leaves_padding_out(random_access):
+    # Without random access Keras does not know where the data end.
+    source = coin_source(((48, 90), (90, 48)), count=9, random_access=random_access)
+    data = make(source, canvases=((64, 96), (96, 64)), short_side=64, batch_size=4)
+    model = TinyDetector(categories=source.categories)
+    model.compile()
+    logs = model.evaluate(data.dataset(), verbose=0, return_dict=True)
+    found = batches(data)
+    images = [(batch["image_ids"] >= 0).sum() for batch in found]
+    assert sorted(images) == [1, 4, 4]
+    losses = [{name: float(s / max(c, 1)) for name, (s, c) in model(batch)["losses"].items()} for batch in found]
+    for name in model.loss_names:
+        assert len({round(loss[name], 3) for loss in losses}) == 3
+        assert logs[name] == pytest.approx(np.average([loss[name] for loss in losses], weights=images), rel=1e-5)
+    assert logs["loss"] == pytest.approx(logs["class_loss"] + logs["box_loss"], rel=1e-5)
+
+
+REPLICAS = """
+    import numpy as np, tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    from tests.training.tiny import TinyData, TinyDetector
+
+    logs, weights = [], None
+    for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+        with strategy.scope():
+            model = TinyDetector(norm=False)
+            model.compile(jit_compile=False)
+        weights = weights or model.get_weights()
+        model.set_weights(weights)
+        # The last of two batches has one image, and one of its replicas none.
+        logs.append(model.evaluate(TinyData(num_examples=5, training=False).dataset().take(2), verbose=0))
+    np.testing.assert_allclose(*logs, rtol=1e-5)
+    print("equal", len(logs[0]))
+"""
+
+
+@pytest.mark.slow
+def test_replicas_average_as_one_device_does():
+    command = [sys.executable, "-c", textwrap.dedent(REPLICAS)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (result.returncode, result.stdout.strip()) == (0, "equal 3"), result.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": "mse"}, r"has its own losses, \('first', 'second'\).*received 'mse'"),
+        ({"loss_weights": {"first": 2.0}}, "an argument of the model"),
+        ({"metrics": ["accuracy"]}, r"panet_tf.evaluate\(model, eval_data\).*received \['accuracy'\]"),
+        ({"weighted_metrics": ["mse"]}, "EvaluationCallback"),
+    ],
+)
+def test_what_compile_does_not_take_is_refused_and_leaves_no_trace(arguments, message):
+    model = OneWeight(categories=CATEGORIES)
+    with pytest.raises(ValueError, match=message):
+        model.compile("sgd", **arguments)
+    model.compile("sgd", loss=None, metrics=[])
+    assert set(model.evaluate(data(), verbose=0, return_dict=True)) == {"loss", "first", "second"}
+
+
+def test_a_file_brings_the_compiled_state_back(tmp_path):
+    model = OneWeight(categories=CATEGORIES)
+    model.compile(optimizer=keras.optimizers.SGD(0.1, momentum=0.9), steps_per_execution=1)
+    model.fit(data(), verbose=0, shuffle=False)
+    model.save(tmp_path / "model.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.compiled and again.optimizer.get_config() == model.optimizer.get_config()
+    for ours, theirs in zip(model.optimizer.variables, again.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    again.compile_from_config({**model.get_compile_config(), "loss": "mse"})  # of a file that was written with it
+
+
+def test_data_that_are_not_the_models_are_refused():
+    model = TinyDetector(norm=False)
+    model.compile()
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="data sets of dicts that hold inputs and targets"):
+            call(np.zeros((2, 8, 8, 3), "float32"), verbose=0)
+        with pytest.raises(ValueError, match="need targets in the inputs.*received .'image_ids', 'images'."):
+            call(tf.data.Dataset.from_tensors({"images": tf.zeros((2, 8, 8, 3)), "image_ids": [0, 1]}), verbose=0)
+    batch = next(iter(TinyData().dataset()))
+    other = tf.data.Dataset.from_tensors({**batch, "classes": batch["classes"] + 2})
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"model has \(bright, dark\).*\[3\] \[to\] \[4\]"):
+            call(other, verbose=0)
