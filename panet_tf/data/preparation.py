@@ -1,6 +1,7 @@
 """Preparing a data set once, and finding what was prepared again."""
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -58,7 +59,7 @@ def fingerprint(*, files, folders, settings):
     digest = hashlib.sha256()
     for file in files:
         with open(file, "rb") as content:  # piece by piece: files of proposals may be larger than memory
-            while piece := content.read(1 << 20):
+            for piece in iter(functools.partial(content.read, 1 << 20), b""):
                 digest.update(piece)
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     for folder in folders:
