@@ -29,10 +29,25 @@ def write_atomically(path, write):
 
 
 def remove_partial_files(folder):
-    """Removes what processes that died while writing have left in a folder.
+    """Removes what processes that died while writing have left in a folder, not what others are writing.
 
     Args:
         folder: path; nothing happens when it does not exist.
     """
     for partial in pathlib.Path(folder).glob(".partial-*"):
-        partial.unlink(missing_ok=True)
+        if not _another_writes(partial):
+            partial.unlink(missing_ok=True)
+
+
+def _another_writes(partial):
+    """Whether the process of a partial file is another than this one, and alive."""
+    number = partial.name.split("-")[1]
+    if not number.isdigit() or int(number) == os.getpid():
+        return False
+    try:
+        os.kill(int(number), 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # not ours to signal: alive
+        pass
+    return True

@@ -22,6 +22,7 @@ from panet_tf.training.operative_config import OperativeConfig
 from panet_tf.training.prediction_images import PredictionImages
 from panet_tf.training.progress_lines import ProgressLines
 from panet_tf.training.run_control import RunControl
+from panet_tf.training.run_lock import only_run_in
 from panet_tf.training.run_record import record_run
 from panet_tf.training.sgd import SGD
 from panet_tf.training.strategies import check_strategy, make_strategy
@@ -112,17 +113,53 @@ def train(
         The trained `keras.Model`; `model.history` is this call's, `history.csv` the whole run's.
 
     Raises:
-        ValueError: for arguments that cannot work together, before the first step; and as `refuse_changes` says.
+        ValueError: for arguments that cannot work together, or while another process trains in `model_dir`, before the
+            first step; and as `refuse_changes` says.
         FloatingPointError: when the loss is not finite.
 
     Example:
         >>> train(model=panet, train_data=train_data, eval_data=eval_data, model_dir="run", steps=9000,
         ...       optimizer=SGD(WarmupStepDecay(batch_size=4, boundaries=(6000, 8000), scale_steps=False)))
     """
+    arguments = locals()
     if steps < 1 or (steps_per_epoch is not None and steps_per_epoch < 1):
         raise ValueError(f"steps and steps_per_epoch must be at least 1, received {steps} and {steps_per_epoch}.")
     if final_weights not in ("last", "best"):
         raise ValueError(f'final_weights must be "last" or "best", received {final_weights!r}.')
+    with only_run_in(model_dir):
+        return _train(**arguments)
+
+
+def _train(
+    *,
+    model,
+    train_data,
+    model_dir,
+    steps,
+    steps_per_epoch,
+    optimizer,
+    eval_data,
+    evaluators,
+    evaluate_every,
+    validation_losses,
+    prediction_images,
+    strategy,
+    devices,
+    dtype_policy,
+    jit_compile,
+    seed,
+    deterministic,
+    initial_weights,
+    initial_categories,
+    monitor,
+    keep_checkpoints,
+    final_weights,
+    max_minutes,
+    callbacks,
+    refuse_changes,
+    verbose,
+):
+    """`train`, in a folder that is this process's alone."""
     steps_per_epoch = min(steps, steps_per_epoch or math.ceil(steps / 20))
     model_dir = pathlib.Path(model_dir)
     strategy = make_strategy(strategy, devices)

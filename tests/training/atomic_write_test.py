@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from panet_tf.training.atomic_write import remove_partial_files, write_atomically
@@ -25,3 +29,15 @@ def test_a_death_while_writing_leaves_the_old_content_and_a_partial_file(tmp_pat
     remove_partial_files(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["file.keras"]
     remove_partial_files(tmp_path / "no such folder")
+
+
+def test_what_another_process_is_writing_stays(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        names = [f".partial-{number}-file" for number in (other.pid, os.getpid(), 2**40)] + [".partial-file"]
+        for name in names:
+            (tmp_path / name).touch()
+        remove_partial_files(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == names[:1]
+        other.kill()
+    remove_partial_files(tmp_path)
+    assert not list(tmp_path.iterdir())
