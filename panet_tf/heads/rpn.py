@@ -18,7 +18,9 @@ class RPNHead(keras.layers.Layer):
         num_anchors: int, anchors a cell. Defaults to 3.
         filters: int, channels of the convolutions, and of the levels. Defaults to 256.
         num_convs: int, 3x3 convolutions before the predictions. Defaults to 1.
-        norm: `None`, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"`, after each of them. Defaults to `None`.
+        norm: `None`, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"`, after each of them. A shared network's batch
+            norm remembers one mixture of all levels, which fits none of them when the model is used: `"group"` has no
+            such memory, and without `shared` each level has its own. Defaults to `None`.
         shared: bool, whether one network serves all levels; otherwise each has weights of its own (the thesis, sections
             4.4.1 and 4.5.1). Defaults to True.
 
