@@ -32,6 +32,15 @@ def _short_names():
     return [name.rsplit(".", 1)[-1] for name in _registered() if not name.startswith("gin.")]
 
 
+def _writable(short, module=""):
+    """A short name as gin takes it: with its module where several have it, the given one, or else this package's."""
+    matches = gin.config._REGISTRY.matching_selectors(short)
+    if len(matches) < 2:
+        return short
+    wanted = [name for start in (module or "panet_tf", "panet_tf") for name in matches if name.startswith(start + ".")]
+    return (wanted or sorted(matches))[0]
+
+
 def explained(message, folders):
     """gin's message, with the nearest name that exists.
 
@@ -52,8 +61,11 @@ def explained(message, folders):
         places = ", ".join(["the working directory", *map(str, folders)])
         return f'There is no gin file "{wanted}" in {places}.{hint}'
     if found := re.search(r"No configurable matching (?:reference )?'@?(?:[\w/]+/)?([\w.]+)(?:\(\))?'", message):
-        name = found.group(1)
-        return f"{message}{nearest(name.rsplit('.', 1)[-1], _short_names())}"
+        module, _, name = found.group(1).rpartition(".")
+        near = difflib.get_close_matches(name, list(dict.fromkeys(_short_names())), n=1, cutoff=0.6)
+        return message + (f' Did you mean "{_writable(near[0], module)}"?' if near else "")
+    if found := re.search(r"Ambiguous selector '([\w.]+)'", message):
+        return f'{message} Did you mean "{_writable(found.group(1))}"?'
     if found := re.search(r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message):
         owner = gin.config._REGISTRY.get_match(found.group(1).rsplit("/", 1)[-1])
         names = _parameters(owner.wrapped) or () if owner else ()

@@ -83,7 +83,7 @@ def parse_gin(files=(), bindings=(), *, search_paths=()):
     with _files_only():
         try:
             gin.parse_config_files_and_bindings([str(file) for file in files], bindings, finalize_config=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:  # KeyError: a name that several modules have
             raise ValueError(explained(str(error), (*search_paths, gin_folder()))) from error
     check_macros()
     check_parameters()

@@ -109,6 +109,13 @@ def test_gins_messages_are_answered(registered, tmp_path):
     assert missing.endswith('Did you mean "runs/mine.gin"?')
     assert 'Did you mean "runs/mine.gin"?' in explained("Unable to open file: runs/mien.gin. x", [tmp_path])
     assert explained("No configurable matching 'Wide_chekced'", []).endswith('Did you mean "Wide_checked"?')
+    gin.register("Deep_checked", module="panet_tf")(Part)
+    gin.register("Deep_checked", module="gin_checks_test")(Part)
+    assert explained("No configurable matching '@Depe_checked'", []).endswith('Did you mean "panet_tf.Deep_checked"?')
+    theirs = explained("No configurable matching 'gin_checks_test.Depe_checked'", [])
+    assert theirs.endswith('Did you mean "gin_checks_test.Deep_checked"?')
+    ambiguous = explained("Ambiguous selector 'Deep_checked', matches [...].", [])
+    assert ambiguous.endswith('Did you mean "panet_tf.Deep_checked"?')
     unknown = explained("Configurable 'inner_checked' doesn't have a parameter named 'deph'", [])
     assert unknown.endswith('Did you mean "depth"?')
     assert explained(" another matter\n", []) == "another matter"

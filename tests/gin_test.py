@@ -235,6 +235,8 @@ def misspelt(*bindings, files=("quickstart.gin",)):
         ("panet.rpn_bta = 0.1", "rpn_beta"),  # would go through three functions' **kwargs
         ("ProposalSelector.nms_threshold = 0.5", "iou_threshold"),  # would go to keras.layers.Layer
         ("panet_tf.SGD.learningrate = 0.1", "learning_rate"),
+        ("train.optimizer = @SDG", "panet_tf.SGD"),  # a name that Keras has too
+        ("train.optimizer = @SGD", "panet_tf.SGD"),
         ("keras.optimizers.Adam.learningrate = 0.1", "learning_rate"),
     ],
 )

@@ -6,21 +6,26 @@ import json
 from panet_tf.data.json_numbers import whole
 
 
+def check_file(path, name="annotations"):
+    """Refuses a path of annotations that is no file, with the nearest name of one that is there."""
+    if path.is_dir():
+        raise ValueError(f"{name} must be a COCO JSON file, received the folder {path}")
+    if not path.exists():
+        others = [p.name for p in path.parent.glob("*.json")] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, others, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(f"{name} must be a COCO JSON file, there is none at {path}.{hint}")
+
+
 def load_lists(path, *, images_alone=False):
     """The content of a COCO JSON: a dict with the lists `images`, `annotations` and, mostly, `categories`.
 
     Where `images_alone`, a file of images and categories without `annotations`, as COCO's of its test images are, has
     an empty list of them.
     """
+    check_file(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        others = [p.name for p in path.parent.glob("*.json")] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, others, 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"there is no annotation file {path}.{hint}") from None
-    except IsADirectoryError:
-        raise ValueError(f"annotations must be a COCO JSON file, received the folder {path}") from None
     except UnicodeDecodeError as e:
         raise ValueError(f"annotations must be a COCO JSON file in UTF-8, received something else in {path}") from e
     except (ValueError, RecursionError) as e:  # RecursionError: nested too deep; ValueError: also numbers too long

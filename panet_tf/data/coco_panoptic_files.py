@@ -6,7 +6,7 @@ import pathlib
 import gin
 
 from panet_tf.data.coco_annotations import CocoAnnotations
-from panet_tf.data.coco_lists import choose_categories, load_lists, read_categories, read_images
+from panet_tf.data.coco_lists import check_file, choose_categories, load_lists, read_categories, read_images
 from panet_tf.data.image_builder import find_image
 from panet_tf.data.json_numbers import whole
 from panet_tf.data.map_files import read_color_ids
@@ -45,8 +45,8 @@ class CocoPanopticFiles:
         self.path, self.panoptic, self.folder = pathlib.Path(annotations), pathlib.Path(panoptic), pathlib.Path(images)
         self.instances_path = None if instances is None else pathlib.Path(instances)
         for name, file in (("annotations", self.path), ("instances", self.instances_path)):
-            if file is not None and not file.is_file():
-                raise ValueError(f"{name} must be a COCO JSON file, there is none at {file}")
+            if file is not None:
+                check_file(file, name)
         for name, folder in (("panoptic", self.panoptic), ("images", self.folder)):
             if not folder.is_dir():
                 raise ValueError(f"{name} must be a folder, there is none at {folder}")

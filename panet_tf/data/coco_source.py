@@ -4,6 +4,7 @@ import pathlib
 
 import gin
 
+from panet_tf.data.coco_lists import check_file
 from panet_tf.data.coco_preparation import prepare_coco_json
 from panet_tf.data.prepared_source import PreparedSource
 
@@ -48,8 +49,7 @@ class CocoSource(PreparedSource):
 
     def __init__(self, *, annotations, images, part=None, categories=None, keep_empty=True, cache=None, progress=True):
         self.annotations, self.images = pathlib.Path(annotations), pathlib.Path(images)
-        if not self.annotations.is_file():
-            raise ValueError(f"annotations must be a COCO JSON file, there is none at {self.annotations}")
+        check_file(self.annotations)
         if not self.images.is_dir():
             raise ValueError(f"images must be a folder, there is none at {self.images}")
         super().__init__(name=self.annotations.name, part=part)

@@ -12,6 +12,7 @@ from panet_tf.evaluation.coco_evaluator import CocoEvaluator
 from panet_tf.evaluation.panoptic_evaluator import PanopticEvaluator
 from panet_tf.evaluation.panoptic_submission import PanopticSubmission
 from panet_tf.evaluation.proposal_recall import ProposalRecall
+from panet_tf.inference.load_model import load_model
 from panet_tf.inference.preprocessing_check import warn_of_other_preprocessing
 from panet_tf.training.merging import merging_with
 from panet_tf.training.window_scales import windows_at
@@ -33,7 +34,8 @@ def evaluate(
     """Predicts a data set batch by batch and gives the metrics; nothing but the evaluators' own results is kept.
 
     Args:
-        model: `keras.Model` that predicts the dict of `panet_tf.models.RCNN`, or the path of a `.keras` file.
+        model: `keras.Model` that predicts the dict of `panet_tf.models.RCNN`, or the path of a `.keras` file or of
+            the folder of a run that has ended.
         data: `panet_tf.data.DetectionData` made for evaluation (or anything with `dataset()`, `categories`,
             `num_examples` and `source.coco_ground_truth()`). Sizes and normalisation that are not those of the
             model's training are warned of.
@@ -59,15 +61,15 @@ def evaluate(
         dict from names like `"segm/AP"` and `"pq"` to floats.
 
     Raises:
-        ValueError: when the model's categories are not those of the data, an image comes twice, or `merging` or
-            `scales` are of what the model cannot do.
+        ValueError: when there is no such model, its categories are not those of the data, an image comes twice, or
+            `merging` or `scales` are of what the model cannot do.
 
     Example:
         >>> evaluate("run/model.keras", eval_data)["segm/AP50"]
         0.71
     """
     if not isinstance(model, keras.Model):
-        model = keras.saving.load_model(model, compile=False)
+        model = load_model(model)
     check_categories_match(model, data)
     if augmentation is None:  # which has sizes of its own
         warn_of_other_preprocessing(model, data)

@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import functools
 import json
+import os
 import pathlib
 import tempfile
 import warnings
@@ -11,6 +12,8 @@ import zipfile
 
 import keras
 import numpy as np
+
+from panet_tf.inference.load_model import model_file
 
 
 def load_initial_weights(model, source, *, category_names=None):
@@ -22,9 +25,9 @@ def load_initial_weights(model, source, *, category_names=None):
 
     Args:
         model: built `keras.Model`.
-        source: path of a `.keras` or `.weights.h5` file of a model with the same parts; or such a model, or a function
-            without arguments that makes it (`panet_tf.from_preset` with its name). A `.weights.h5` file does not say
-            its categories: what has the same shape is taken as it is.
+        source: path of a `.keras` or `.weights.h5` file of a model with the same parts, or of the folder of a run that
+            has ended; or such a model, or a function without arguments that makes it (`panet_tf.from_preset` with its
+            name). A `.weights.h5` file does not say its categories: what has the same shape is taken as it is.
         category_names: dict from names of the model's categories to those of the source that they start from, beside
             the ones of the same name: `{"rider": "person"}`; `None` as a value for none. Defaults to no others.
 
@@ -32,7 +35,8 @@ def load_initial_weights(model, source, *, category_names=None):
         Tuple of str, the paths of variables that kept their values.
 
     Raises:
-        ValueError: if `category_names` has a name that model or source lack, or the source does not say its categories.
+        ValueError: if there is no such file, `category_names` has a name that model or source lack, or the source does
+            not say its categories.
 
     Example:
         >>> load_initial_weights(panet(categories=cityscapes.categories), "runs/panet_coco/model.keras")
@@ -40,6 +44,8 @@ def load_initial_weights(model, source, *, category_names=None):
     """
     if callable(source) and not isinstance(source, keras.Model):
         source = source()
+    if isinstance(source, str | os.PathLike):
+        source = model_file(source)
     origin = source.name if isinstance(source, keras.Model) else source
     sources_of_classes = _sources_of_classes(model, _names_of(source), category_names, origin)
     floats = [variable for variable in model.weights if keras.backend.is_float_dtype(variable.dtype)]

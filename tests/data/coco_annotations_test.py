@@ -94,7 +94,7 @@ def test_a_file_that_is_useless_as_a_whole_is_refused(tmp_path, content, message
 
 def test_a_missing_file_is_named_with_its_likely_neighbour(tmp_path):
     (tmp_path / "instances_train.json").write_text("{}")
-    with pytest.raises(ValueError, match="no annotation file .*Did you mean instances_train.json"):
+    with pytest.raises(ValueError, match="there is none at .*Did you mean instances_train.json"):
         CocoAnnotations(tmp_path / "instances_trian.json")
     with pytest.raises(ValueError, match="received the folder"):
         CocoAnnotations(tmp_path)

@@ -132,8 +132,8 @@ def test_preparing_is_silent_on_request_but_for_the_counts_of_what_was_wrong(tmp
 
 def test_wrong_paths_fail_at_once(tmp_path):
     tiny_coco.write(tmp_path)
-    with pytest.raises(ValueError, match="annotations must be a COCO JSON file, there is none"):
-        CocoSource(annotations=tmp_path / "none.json", images=tmp_path)
+    with pytest.raises(ValueError, match="must be a COCO JSON file, there is none at .* Did you mean all.json?"):
+        CocoSource(annotations=tmp_path / "al.json", images=tmp_path)
     with pytest.raises(ValueError, match="images must be a folder, there is none"):
         CocoSource(annotations=tmp_path / "all.json", images=tmp_path / "none")
 

@@ -42,6 +42,11 @@ def test_a_perfect_model(data):
     assert not any(name.startswith("segm") for name in results)  # it predicts no masks
 
 
+def test_the_folder_of_a_run_is_its_model_s(data, tmp_path):
+    with pytest.raises(ValueError, match="no model at .*model.keras. A run writes model.keras .* when it ends"):
+        evaluate(tmp_path, data, verbose=False)
+
+
 def test_a_model_that_is_off(data):
     model = Oracle()
     model.shift = 1.0  # boxes of 4 x 4, IoU 9 / 23

@@ -128,6 +128,9 @@ def test_layers_that_do_not_fit_otherwise_are_left(tmp_path, capsys):
 def test_files_without_categories_are_taken_as_they_are(tmp_path):
     source, target = tiny_mask_rcnn(("a", "b")), tiny_mask_rcnn(("b", "a"))
     source.save_weights(tmp_path / "source.weights.h5")
+    for missing in (tmp_path, str(tmp_path / "target.weights.h5")):
+        with pytest.raises(ValueError, match="no model at .*(model.keras|target.weights.h5)"):
+            load_initial_weights(target, missing)
     assert load_initial_weights(target, tmp_path / "source.weights.h5") == ()
     np.testing.assert_array_equal(target.box_head.class_logits.bias, source.box_head.class_logits.bias)
     with pytest.raises(ValueError, match="category_names need categories of the model and of .*source.weights.h5"):
