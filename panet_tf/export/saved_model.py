@@ -1,5 +1,6 @@
 """SavedModels for TF Serving: image bytes in, boxes in original pixels out, no Python inside."""
 
+import functools
 import json
 import os
 import pathlib
@@ -20,7 +21,9 @@ MASK_THRESHOLD = 0.5
 def export_saved_model(model, directory, *, preprocessing=None, version=None, warmup=True, max_proposals=1000):
     """Writes a model as the next version of a SavedModel, preprocessing and category ids included.
 
-    Signatures share the weights; each takes a batch of any length whose images may differ in size:
+    Signatures share the weights; each takes a batch of any length, none included, whose images may differ in size. Each
+    image goes through the network on its own canvas, so that its answer does not depend on the others of the request,
+    nor on the other clients' that a server's batching puts beside it; images of one canvas go through together:
 
     | signature | input | output |
     |---|---|---|
@@ -139,7 +142,7 @@ def _detector(model, call, preprocessing, max_proposals, panoptic=False):
     """Function from images, how to read one, and proposals, to detections or panoptic maps in the data set's terms."""
     ids = tf.constant([0] + [category["id"] for category in model.categories], tf.int64)
 
-    def on_canvas(batch, read, proposals, canvas):
+    def on_canvas(read, canvas, batch, proposals=None):
         specs = {key: tf.TensorSpec((2,), tf.float32) for key in ("image_sizes", "original_sizes", "scales", "offsets")}
         specs["images"] = tf.TensorSpec((*canvas, 3), tf.float32)
         inputs = tf.map_fn(lambda item: preprocessing(read(item), canvas), batch, fn_output_signature=specs)
@@ -163,16 +166,34 @@ def _detector(model, call, preprocessing, max_proposals, panoptic=False):
         return outputs
 
     def detect(batch, read, proposals):
-        canvases = preprocessing.canvases
-        if len(canvases) == 1:
-            return on_canvas(batch, read, proposals, canvases[0])
-        resized = tf.map_fn(
-            lambda item: preprocessing.resized(tf.shape(read(item))[:2]), batch, fn_output_signature=tf.float32
-        )
-        branches = [lambda canvas=canvas: on_canvas(batch, read, proposals, canvas) for canvas in canvases]
-        return tf.switch_case(tf.cast(preprocessing.canvas_index(resized), tf.int32), branches)
+        """Each image on its own canvas, so that what is found in it is the same in whatever company it comes."""
+        index = tf.zeros(tf.shape(batch)[:1], tf.int64)
+        if len(preprocessing.canvases) > 1:
+            index = tf.map_fn(
+                lambda item: preprocessing.canvas_index(preprocessing.resized(tf.shape(read(item))[:2])),
+                batch,
+                fn_output_signature=tf.int64,
+            )
+        given = [batch] if proposals is None else [batch, proposals]
+        places, parts = [], []
+        for number, canvas in enumerate(preprocessing.canvases):
+            places.append(tf.cast(tf.where(index == number)[:, 0], tf.int32))
+            chosen = [tf.gather(values, places[-1]) for values in given]
+            parts.append(_unless_empty(functools.partial(on_canvas, read, canvas), chosen))
+        return {key: tf.dynamic_stitch(places, [part[key] for part in parts]) for key in parts[0]}
 
     return detect
+
+
+def _unless_empty(function, batches):
+    """What a function gives for batches of one length, or empty tensors, without calling it, for those of no image."""
+    specs = [tf.TensorSpec((None, *values.shape[1:]), values.dtype) for values in batches]
+    function = tf.function(function, autograph=False).get_concrete_function(*specs)
+
+    def empty():
+        return {key: tf.zeros((0, *spec.shape[1:]), spec.dtype) for key, spec in function.structured_outputs.items()}
+
+    return tf.cond(tf.shape(batches[0])[0] > 0, lambda: function(*batches), empty)
 
 
 def _decode(contents):
@@ -188,5 +209,9 @@ def _with_pasted_masks(outputs, whole_pixels):
         masks, boxes = item
         return tf.cast(paste_masks(masks, boxes, size, whole_pixels=whole_pixels) >= MASK_THRESHOLD, tf.uint8)
 
-    inputs = (outputs["detection_masks"], outputs["detection_boxes"])
-    return {**outputs, "detection_masks": tf.map_fn(paste, inputs, fn_output_signature=tf.uint8)}
+    masks, boxes = outputs["detection_masks"], outputs["detection_boxes"]
+    none = tf.zeros((0, masks.shape[1], 0, 0), tf.uint8)
+    pasted = tf.cond(
+        tf.shape(masks)[0] > 0, lambda: tf.map_fn(paste, (masks, boxes), fn_output_signature=tf.uint8), lambda: none
+    )
+    return {**outputs, "detection_masks": tf.ensure_shape(pasted, (None, masks.shape[1], None, None))}

@@ -66,6 +66,27 @@ def test_a_batch_may_mix_sizes_and_formats(signatures):
         assert (served["detection_boxes"][i] <= [height, width, height, width]).numpy().all()
 
 
+def test_an_answer_does_not_depend_on_the_others_of_the_request(signatures):
+    """Landscape and portrait images by turns, of two canvases, against each alone."""
+    batch = [encoded(40, 60)[1], encoded(90, 48, seed=1)[1], encoded(48, 90, seed=2)[1], encoded(70, 50, seed=3)[1]]
+    together = signatures["serving_default"](image_bytes=tf.constant(batch))
+    for i, contents in enumerate(batch):
+        alone = signatures["serving_default"](image_bytes=tf.constant([contents]))
+        assert set(alone) == set(together)
+        np.testing.assert_allclose(together["detection_boxes"][i], alone["detection_boxes"][0], atol=1e-3)  # pixels
+        np.testing.assert_allclose(together["detection_scores"][i], alone["detection_scores"][0], atol=1e-5)
+        np.testing.assert_allclose(together["detection_masks"][i], alone["detection_masks"][0], atol=1e-4)
+        np.testing.assert_array_equal(together["detection_classes"][i], alone["detection_classes"][0])
+
+
+def test_a_request_without_images_has_an_empty_answer(signatures):
+    none = tf.zeros((0,), tf.string)
+    served = signatures["serving_default"](image_bytes=none)
+    assert served["detection_boxes"].shape == (0, 6, 4) and served["detection_masks"].shape == (0, 6, 28, 28)
+    assert signatures["tensors"](images=tf.zeros((0, 40, 60, 3), tf.uint8))["image_sizes"].shape == (0, 2)
+    assert signatures["full_masks"](image_bytes=none)["detection_masks"].shape == (0, 6, 0, 0)
+
+
 def test_portrait_images_get_the_portrait_canvas(model, signatures):
     pixels, contents = encoded(60, 40)
     served = signatures["serving_default"](image_bytes=tf.constant([contents]))
