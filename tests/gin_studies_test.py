@@ -96,6 +96,17 @@ def test_testing_tricks(file, number, voting, proposals):
     assert parameter("panet_tf.Predictor.augmentation").scales == made.scales
 
 
+@pytest.mark.parametrize(
+    ("row", "threshold"),
+    [("table2a/r50_fpn", 0.3), ("table2a/x101_fpn", 0.3), ("table2b/sigmoid", 0.3), ("table2d/roi_pool", 0.3)]
+    + [("table2e/fcn", 0.3), ("table8/updated_baseline", 0.5), ("table8/non_local", 0.5)],
+)
+def test_suppression_of_mask_rcnn_is_the_tables(row, threshold):
+    """Appendix B: 0.5 in place of the 0.3 that all before had."""
+    parse(f"papers/mask_rcnn/{row}.gin")
+    assert parameter("panet_tf.DetectionSelector.iou_threshold") == threshold
+
+
 def test_a_balanced_source():
     file = "papers/panet/table6/larger_model_balanced_sampling.gin"
     parse(file, "resnet.weights = None")
