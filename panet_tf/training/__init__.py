@@ -2,7 +2,7 @@
 
 from panet_tf.training.adamw import AdamW
 from panet_tf.training.checkpointing import Checkpointing
-from panet_tf.training.evaluate import evaluate
+from panet_tf.training.evaluate import check_categories_match, evaluate
 from panet_tf.training.evaluation_callback import EvaluationCallback
 from panet_tf.training.prediction_images import PredictionImages
 from panet_tf.training.sgd import SGD
@@ -22,6 +22,7 @@ __all__ = [
     "TensorBoardLogs",
     "WarmupCosineDecay",
     "WarmupStepDecay",
+    "check_categories_match",
     "evaluate",
     "make_strategy",
     "scaled_steps",
