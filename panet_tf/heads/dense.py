@@ -79,15 +79,13 @@ class DenseHead(keras.layers.Layer):
         ]
 
     def _norms(self, name, levels):
-        """A list of norms for each level, those of one subnet."""
+        """Norms of one subnet by level and convolution, in one flat dict: Keras 3.13 saves no nested ones."""
         norms = {}
         for level in levels if self.norm in PER_LEVEL else ():
-            norms[level] = [
-                make_norm(self.norm, name=f"{name}{i + 1}_{level}", dtype=self.dtype_policy)
-                for i in range(self.num_convs)
-            ]
-            for norm in norms[level]:
+            for i in range(self.num_convs):
+                norm = make_norm(self.norm, name=f"{name}{i + 1}_{level}", dtype=self.dtype_policy)
                 norm.build((None, None, None, self.filters))
+                norms[f"{level}_{i}"] = norm
         return norms
 
     def _predictor(self, channels, name, bias):
@@ -123,14 +121,13 @@ class DenseHead(keras.layers.Layer):
 
     def _features(self, features, level, convs, norms, training):
         """What a subnet's prediction is made from."""
-        if norms and level not in norms:
-            raise ValueError(
-                f"levels must be among those that the head was built for {tuple(norms)}, received {level}."
-            )
+        if norms and f"{level}_0" not in norms:
+            known = tuple(dict.fromkeys(key.rpartition("_")[0] for key in norms))
+            raise ValueError(f"levels must be among those that the head was built for {known}, received {level}.")
         for i, conv in enumerate(convs):
             features = conv(features, training=training)
             if norms:
-                features = tf.nn.relu(norms[level][i](features, training=training))
+                features = tf.nn.relu(norms[f"{level}_{i}"](features, training=training))
         return features
 
     def _flat(self, x, last):

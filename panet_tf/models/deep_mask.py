@@ -108,7 +108,7 @@ class DeepMask(Detector):
 
     @property
     def scales(self):
-        """Factors on images."""
+        """Factors on images. A predictor made before they are set keeps the earlier ones."""
         return self._scales
 
     @scales.setter

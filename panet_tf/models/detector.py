@@ -106,7 +106,7 @@ class Detector(keras.Model):
         """Keras's, of data that could be the model's; but padding images have no weight in the mean of `loss`."""
         x, _, _ = self._checked(data)
         loss = self.compute_loss(x, None, self(x, training=False), training=False)
-        self._track(self._loss_tracker, loss, x)
+        self._track(self._loss_tracker, loss, self._images(x))
         return self.compute_metrics(x, None, None)
 
     def _checked(self, data):
@@ -127,16 +127,20 @@ class Detector(keras.Model):
             raise ValueError(
                 f"fit and evaluate need targets in the inputs: at least 'boxes' and 'classes', received {received}."
             )
+        images = self._images(x)
         total = sum(loss / num_replicas() for loss in self.losses)  # regularisers that a user may have added
         for name, tracker in zip(self.loss_names, self.loss_trackers):
             share = divide_by_global_count(*y_pred["losses"][name])
-            self._track(tracker, share, x)
+            self._track(tracker, share, images)
             total += self.loss_weights.get(name, 1.0) * share
         return total
 
-    def _track(self, tracker, share, x):
-        """Lets a metric average a loss over images: `share` is this replica's, `x` its part of the batch."""
-        images = global_count(count_images(x)) if isinstance(x, dict) else num_replicas()
+    def _images(self, x):
+        """Images of a batch that are no padding, over all replicas."""
+        return global_count(count_images(x)) if isinstance(x, dict) else num_replicas()
+
+    def _track(self, tracker, share, images):
+        """Lets a metric average a loss over images: `share` is this replica's, `images` the number of all replicas."""
         # Trackers sum over replicas. Keras reads data of unknown length until a step fails, and what does not depend
         # on the data happens even then: a constant would be counted once too often.
         with tf.control_dependencies([share]):
@@ -188,7 +192,8 @@ class Detector(keras.Model):
             raise ValueError(f"{cls.__name__} reads configurations of version 1, received version {version}.")
         model = cls(**{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()})
         for layer in model._flatten_layers(include_self=False):
-            if not layer.trainable:
+            # A model's file has a flag of each of its layers, some of which may have been thawed.
+            if not layer.trainable and not isinstance(layer, keras.Model):
                 freeze_whole(layer)
         return model
 

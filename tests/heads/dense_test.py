@@ -73,13 +73,14 @@ def test_batch_norms_are_each_level_s_own_and_their_convolutions_shared():
     levels = {"P3": LEVELS["P3"], "P4": 5 * LEVELS["P4"] + 3}  # as levels differ
     head(levels)
     randomize(head)
-    for norm in (norm for norms in (head.class_norms, head.box_norms) for norm in sum(norms.values(), [])):
+    for norm in (norm for norms in (head.class_norms, head.box_norms) for norm in norms.values()):
         norm.momentum = 0.0  # one step's statistics are all
     learned = head(levels, training=True)
     assert_close(head(levels), learned)  # what is used is what was trained
     for name in levels:
         alone = head({name: levels[name]})
         np.testing.assert_array_equal(alone["box_deltas"][name], head(levels)["box_deltas"][name])
-    assert len({id(norm) for norms in head.class_norms.values() for norm in norms}) == 4
+    # One flat dict: Keras 3.13 leaves what lies in nested ones out of files.
+    assert len({id(norm) for norm in head.class_norms.values() if isinstance(norm, keras.layers.Layer)}) == 4
     with pytest.raises(ValueError, match=r"built for \('P3', 'P4'\), received P5"):
         head({"P5": LEVELS["P4"]})

@@ -74,6 +74,16 @@ def test_what_is_frozen_is_frozen_again_from_a_configuration():
     assert len(names) == len(model.weights) - len(model.necks[0].weights)
 
 
+def test_what_is_thawed_in_a_frozen_backbone_is_thawed_again():
+    model = tiny_retinanet()
+    model.backbone.trainable = False
+    thawed = [layer for layer in model.backbone.layers if layer.weights][-1]
+    thawed.trainable = True
+    names = [w.path for w in model.trainable_weights]
+    assert {w.path for w in thawed.trainable_weights} <= {*names}
+    assert [w.path for w in type(model).from_config(model.get_config()).trainable_weights] == names
+
+
 def test_another_version_of_the_configuration_is_refused():
     with pytest.raises(ValueError, match="version 1, received version 2"):
         OneWeight.from_config({**OneWeight(categories=CATEGORIES).get_config(), "version": 2})
