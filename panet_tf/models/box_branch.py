@@ -59,7 +59,7 @@ def losses(model, levels, proposals, inputs, training):
 def _read_only_losses(model, levels, sample, head):
     """Loss of every region of a sample, float32 (B, R), from a pass that trains nothing: no gradient, no statistics."""
     levels = {name: tf.stop_gradient(level) for name, level in levels.items()}
-    found = head(model.pool(levels, sample["rois"], model.box_pooling), training=False)
+    found = head(model.pool(levels, sample["rois"], model.box_pooling, training=False), training=False)
     targets = {"classes": sample["classes"], "box_targets": sample["box_deltas"], "beta": model.box_beta}
     cross_entropy, distance = losses_of_regions(found["class_logits"], found["box_deltas"], **targets)
     return tf.stop_gradient(cross_entropy + tf.where(sample["classes"] > 0, distance, 0.0))

@@ -1,5 +1,7 @@
 """The two-stage detector: Faster, Mask, Keypoint and Cascade R-CNN, PANet and OANet are this class with other parts."""
 
+import inspect
+
 import gin
 import keras
 import tensorflow as tf
@@ -41,7 +43,8 @@ class RCNN(Detector):
         backbone: model from images to a dict of levels `"C2"`.. `"C5"`.
         necks: layers from a dict of levels to a dict of levels, applied in order (FPN; FPN then PAFPN for PANet).
         rpn_head: layer from levels to objectness and box deltas, or `None`: regions come with the inputs (Fast R-CNN).
-        box_pooling: layer from (levels, rois) to a tuple of features, one per pooled level.
+        box_pooling: layer from (levels, rois) to a tuple of features, one per pooled level. It receives
+            `training` where its `call` takes it.
         box_head: layer from those features to class logits and box deltas, or `None`: the model proposes, and its
             detections are the proposals, all of class 1.
         box_stages: further `CascadeStage`s, each refining the boxes of the stage before. Defaults to none.
@@ -243,7 +246,10 @@ class RCNN(Detector):
         Returns:
             Tuple of features, one per pooled level.
         """
-        features = (pooling or self.box_pooling)(levels, rois)
+        pooling = pooling or self.box_pooling
+        # Left out, Keras would fill it in from the outermost call: a pass that trains nothing would move statistics.
+        knows = "training" in inspect.signature(pooling.call).parameters
+        features = pooling(levels, rois, **({"training": training} if knows else {}))
         return features if self.shared_head is None else self.shared_head(features, training=training)
 
     def call(self, inputs, training=False):

@@ -9,6 +9,7 @@ from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.hard_roi_sampler import HardRoISampler
 from panet_tf.models.mask_rcnn import mask_rcnn
 from panet_tf.models.roi_sampler import RoISampler
+from panet_tf.models.sa_ej_rcnn import sa_ej_rcnn
 from tests.models.tiny import batch_of_boxes, tiny_panet
 
 
@@ -96,6 +97,26 @@ def test_the_first_look_leaves_statistics_alone():
     assert losses.shape == (2, 8) and float(tf.reduce_min(losses)) >= 0
     for value, old in zip(model.box_head.non_trainable_variables, before):
         np.testing.assert_array_equal(value, old)
+
+
+def test_the_first_look_of_a_training_step_leaves_the_poolings_statistics_alone(monkeypatch):
+    model = tiny(HardRoISampler(count=6), build=sa_ej_rcnn, norm="batch", interleaving=None, refinement_convs=1)
+    statistics = model.box_pooling.non_trainable_variables
+    look, looks = box_branch._read_only_losses, []
+
+    def watched(*args):
+        before = [np.array(value) for value in statistics]
+        losses = look(*args)
+        looks.append((before, [np.array(value) for value in statistics]))
+        return losses
+
+    monkeypatch.setattr(box_branch, "_read_only_losses", watched)
+    model(batch_of_boxes(), training=True)
+    ((before, behind),) = looks
+    assert len(before) == 2
+    np.testing.assert_array_equal(behind[0], before[0])
+    np.testing.assert_array_equal(behind[1], before[1])
+    assert np.any(statistics[0] != behind[0])  # the look that trains moves them
 
 
 @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
