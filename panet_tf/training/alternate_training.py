@@ -59,7 +59,8 @@ def alternate_training(
             thesis's 2000 and 1000.
         train: function like `panet_tf.train`, the default: gin gives it with its bindings.
         train_rpn: the same for the network. Defaults to `train`.
-        **kwargs: of `train`.
+        **kwargs: of `train`. `initial_weights` and `initial_categories` are for steps 1 and 2: the others start from
+            what step 2 learned, and the network's head in step 3 as `model` makes it.
 
     Returns:
         The detector, also saved as `model.keras` in `model_dir`: an `RCNN` with shared features, or an `UnsharedRCNN`.
@@ -75,10 +76,10 @@ def alternate_training(
     of_steps = {} if steps is None else {"steps": steps}
     of_rpn_steps = {} if rpn_steps is None else {"steps": rpn_steps}
 
-    def network(name, function):
-        given = {"eval_data": None}
+    def network(name, function, **fixed):
+        given = {"eval_data": None} | fixed
         if eval_data is not None:
-            given = {"eval_data": eval_data(), "evaluators": (ProposalRecall,)}
+            given |= {"eval_data": eval_data(), "evaluators": (ProposalRecall,)}
         given |= {"monitor": "val_proposals/bbox/AR1000", "prediction_images": 0}
         given |= of_rpn_steps | {"train_data": train_data(), "model_dir": folder / name}
         made = train_rpn(**kwargs | given, model=function)
@@ -92,13 +93,13 @@ def alternate_training(
                 evaluate(first_stage(made, count), data(), evaluators=(writer,), verbose=kwargs.get("verbose", "auto"))
         return made
 
-    def detector(name, function, proposals):
-        given = {"eval_data": None}
+    def detector(name, function, proposals, **fixed):
+        given = {"eval_data": None} | fixed
         if eval_data is not None:
-            fixed = folder / proposals / "proposals_eval.json"
-            given = {"eval_data": eval_data(proposals=fixed, max_proposals=eval_proposals)}
-        fixed = folder / proposals / "proposals_train.json"
-        given |= of_steps | {"train_data": train_data(proposals=fixed, max_proposals=train_proposals)}
+            path = folder / proposals / "proposals_eval.json"
+            given |= {"eval_data": eval_data(proposals=path, max_proposals=eval_proposals)}
+        path = folder / proposals / "proposals_train.json"
+        given |= of_steps | {"train_data": train_data(proposals=path, max_proposals=train_proposals)}
         return train(**kwargs | given, model=function, model_dir=folder / name)
 
     first = network("1_rpn", functools.partial(proposer, assemble=model))
@@ -106,10 +107,13 @@ def alternate_training(
     if not share_features:
         found = UnsharedRCNN(first=first_stage(first, eval_proposals), second=second)
     else:
-        third = network("3_rpn", _continued(functools.partial(proposer, assemble=model), second, FEATURES))
+        # Said, as `train` would load what it is bound to, by gin too, over the features of step 2.
+        as_made = {"initial_weights": None, "initial_categories": None}
+        continued = _continued(functools.partial(proposer, assemble=model), second, FEATURES)
+        third = network("3_rpn", continued, **as_made)
         parts = (*FEATURES, *(part for part in second.parts if part.endswith("_head")), "box_stages")
         continued = _continued(functools.partial(fast_rcnn, assemble=model), second, parts)
-        fourth = detector("4_detector", continued, "3_rpn")
+        fourth = detector("4_detector", continued, "3_rpn", **as_made)
         found = joined(third, fourth)
     write_atomically(folder / "model.keras", found.save)
     return found

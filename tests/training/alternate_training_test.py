@@ -13,6 +13,7 @@ from panet_tf.models.mask_rcnn import mask_rcnn
 from panet_tf.models.unshared_rcnn import UnsharedRCNN
 from panet_tf.training.alternate_training import alternate_training
 from panet_tf.training.sgd import SGD
+from panet_tf.training.train import train as real_train
 from tests.models.tiny import tiny_panet
 
 OPTIONS = {"canvases": ((64, 64),), "short_side": 64, "long_side": 64, "max_instances": 6}
@@ -67,8 +68,12 @@ def test_four_steps_end_in_one_detector_of_shared_features(tmp_path):
         train_proposals=5,
         eval_proposals=4,
         train=pretended(runs),
+        initial_weights="somewhere.keras",
+        initial_categories={"square": "box"},
         verbose=False,
     )
+    started = [(run["initial_weights"], run["initial_categories"]) for run in runs.values()]
+    assert started == [("somewhere.keras", {"square": "box"})] * 2 + [(None, None)] * 2
     assert {name: run["steps"] for name, run in runs.items()} == {
         "1_rpn": 5,
         "2_detector": 9,
@@ -91,6 +96,21 @@ def test_four_steps_end_in_one_detector_of_shared_features(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert same(loaded.rpn_head, models["3"].rpn_head) and same(loaded.box_head, models["4"].box_head)
     assert same(found.backbone, models["2"].backbone) and found.loss_names[:2] == models["1"].loss_names
+
+
+@pytest.mark.slow
+def test_initial_weights_do_not_take_the_place_of_the_features_of_step_2(tmp_path):
+    assemble(categories=data()().categories).save(tmp_path / "initial.keras")
+    train = functools.partial(  # as gin binds it, too
+        real_train, initial_weights=tmp_path / "initial.keras", optimizer=SGD(0.01), prediction_images=0
+    )
+    arguments = dict(model=assemble, train_data=data(training=True), proposal_data=data(), model_dir=tmp_path)
+    alternate_training(**arguments, steps=2, rpn_steps=1, share_features=True, train=train, verbose=False)
+    second, third = (keras.saving.load_model(tmp_path / name / "model.keras") for name in ("2_detector", "3_rpn"))
+    initial = keras.saving.load_model(tmp_path / "initial.keras")
+    for part in ("backbone", "necks"):
+        assert same(getattr(third, part), getattr(second, part))
+        assert not same(getattr(third, part), getattr(initial, part))
 
 
 @pytest.mark.slow
