@@ -7,6 +7,7 @@ from panet_tf.data.keypoint_mirrors import mirror_table
 from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.evaluation.rle import encode_window
 from panet_tf.inference.combined_masks import combined_masks
+from panet_tf.inference.common_side import common_side
 from panet_tf.inference.detector_stages import DetectorStages
 from panet_tf.ops.box_voting import box_voting
 from panet_tf.ops.keypoint_decoding import decode_exactly
@@ -66,9 +67,9 @@ class AugmentedDetector:
         size = tuple(image.shape[:2])
         views = [self._view(image, preprocessing) for preprocessing in self.preprocessings]
         united = self._united(views, size[1], proposals)
-        found = self._suppressed(united)
+        found, survivors = self._suppressed(united)
         if any(stage.has_masks for stage in self.stages):
-            windows = self._windows(views, united, found, size, mask_threshold)
+            windows = self._windows(views, united, found, survivors, size, mask_threshold)
             found["segmentations"] = [encode_window(mask, top, left, size) for mask, top, left in windows]
             if self.settings.tight_boxes:
                 found["boxes"] = np.array(
@@ -120,7 +121,7 @@ class AugmentedDetector:
         }
 
     def _suppressed(self, united):
-        """The detections: `boxes`, `scores`, `classes`."""
+        """The detections: `boxes`, `scores`, `classes`; and the united box that each comes from."""
         settings = self.settings
         indices, scores, valid = soft_nms(
             *(united[key] for key in ("boxes", "scores", "classes")),
@@ -137,9 +138,9 @@ class AugmentedDetector:
             voted = {"iou_threshold": settings.box_voting, "score": settings.voted_score}
             boxes, scores = (value.numpy() for value in box_voting(boxes, scores, classes, *voters, **voted))
         order = np.argsort(-scores, kind="stable")
-        return {"boxes": boxes[order], "scores": scores[order], "classes": classes[order]}
+        return {"boxes": boxes[order], "scores": scores[order], "classes": classes[order]}, indices[order]
 
-    def _windows(self, views, united, found, size, threshold):
+    def _windows(self, views, united, found, survivors, size, threshold):
         """The mask of each detection: windows of the image, see `mask_voting`."""
         settings = self.settings
         options = {"whole_pixels": self.whole_pixels}
@@ -148,10 +149,12 @@ class AugmentedDetector:
             masks = combined_masks(masks, settings.masks)
             windows = [paste_window(mask, box, size, **options) for mask, box in zip(masks, found["boxes"])]
             return [(window >= threshold, top, left) for window, top, left in windows]
-        with_masks = [number for number, stages in enumerate(self.stages) if stages.has_masks]
-        rows = np.flatnonzero(np.isin(united["source"][:, 0], with_masks))
-        rows = rows[np.argsort(-united["scores"][rows], kind="stable")][: settings.max_voters]
+        rows = self._voters(united, survivors)
         voters = {key: value[rows] for key, value in united.items()}
+        with_masks = self._with_masks()
+        # What a model without masks has found is seen in the same view by the first one that has any.
+        unable = ~np.isin(voters["source"][:, 0], with_masks)
+        voters["source"][unable, 0] = with_masks[0]
         return mask_voting(
             found["boxes"],
             found["classes"],
@@ -160,8 +163,21 @@ class AugmentedDetector:
             size=size,
             iou_threshold=settings.mask_voting,
             binary_threshold=settings.binary_threshold,
+            own=np.searchsorted(rows, survivors),
             **options,
         )
+
+    def _with_masks(self):
+        return [number for number, stages in enumerate(self.stages) if stages.has_masks]
+
+    def _voters(self, united, survivors):
+        """Ascending rows of the united boxes that vote on masks: all survivors, so that none is left without a mask,
+        and the best of the others that their own models give masks."""
+        survives = np.zeros(len(united["scores"]), bool)
+        survives[survivors] = True
+        others = np.flatnonzero(np.isin(united["source"][:, 0], self._with_masks()) & ~survives)
+        best = others[np.argsort(-united["scores"][others], kind="stable")]
+        return np.sort(np.append(survivors, best[: max(self.settings.max_voters - len(survivors), 0)]))
 
     def _own_masks(self, views, voters, width):
         """The mask of each voter (M, m, m), in the view that its box comes from."""
@@ -183,7 +199,7 @@ class AugmentedDetector:
         return self.stages[model].masks(inputs, tf.constant(boxes), tf.constant(classes)).numpy()
 
     def _everywhere(self, kind, views, found, width, function):
-        """What a branch says of the detections in every view, (V, n, S, S, ...), each as the image itself has it."""
+        """What a branch says of the detections in every view, V arrays (n, S, S, ...), as the image itself has it."""
         number = len(found["boxes"])
         boxes = self._both(self._filled(found["boxes"]), width)
         classes = np.tile(self._filled(found["classes"]), (len(boxes), 1))
@@ -202,7 +218,7 @@ class AugmentedDetector:
             order = self._mirrored[found["classes"]][:, None, None]
             sides[1::2] = [np.take_along_axis(side, order, axis=-1) for side in sides[1::2]]
         head = next(stages.model.keypoint_head for stages in self.stages if stages.has_keypoints)
-        return decode_exactly(np.mean(sides, axis=0), found["boxes"], score=getattr(head, "score", "softmax"))
+        return decode_exactly(common_side(sides).mean(axis=0), found["boxes"], score=getattr(head, "score", "softmax"))
 
     def _logits(self, model, inputs, boxes, classes):
         del classes

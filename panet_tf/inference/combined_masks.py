@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from panet_tf.inference.common_side import common_side
+
 COMBINATIONS = ("average", "max", "logit_average")
 
 
@@ -9,18 +11,22 @@ def combined_masks(stack, how):
     """Masks of the same boxes in several views as one (Detectron, `core/test.py`, `MASK_AUG.HEUR`).
 
     Args:
-        stack: float (V, ...), probabilities.
+        stack: V arrays (n, m, m), probabilities; each model of an ensemble may have its own m, of which the largest is
+            taken (`common_side`).
         how: `"average"`; `"max"`; or `"logit_average"`, the mean of the logits.
 
     Returns:
-        float32 (...).
+        float32 (n, m, m).
 
     Raises:
         ValueError: for another `how`.
+
+    Example:
+        >>> combined_masks([masks_of_a_view, masks_of_its_mirror], "average")
     """
     if how not in COMBINATIONS:
         raise ValueError(f"how must be one of {COMBINATIONS}, received {how!r}.")
-    stack = np.asarray(stack, "float32")
+    stack = common_side(stack)
     if how == "max":
         return stack.max(axis=0)
     if how == "average":

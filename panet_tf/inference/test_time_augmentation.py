@@ -45,7 +45,8 @@ class TestTimeAugmentation:
         mask_voting: float, least IoU of a voter, or `None` for the above. Every united box then gets a mask in its own
             view. The published value is 0.5. Defaults to `None`.
         binary_threshold: float, of `mask_voting`. Defaults to 0.4.
-        max_voters: int, united boxes, best first, that vote on masks. Defaults to 1000.
+        max_voters: int, united boxes that vote on masks: all that survive suppression, and the best others up to this
+            number. Defaults to 1000.
         tight_boxes: bool, whether boxes are drawn tight around the masks, as PANet submitted them. Defaults to False.
         max_detections: int, or `None` for the model's. Defaults to `None`.
 

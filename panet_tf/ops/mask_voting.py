@@ -17,6 +17,7 @@ def mask_voting(
     iou_threshold=0.5,
     binary_threshold=0.4,
     whole_pixels=False,
+    own=None,
 ):
     """The mask of each box by a vote of the candidates of its class around it.
 
@@ -33,6 +34,8 @@ def mask_voting(
         iou_threshold: float, least IoU of boxes at which a candidate votes. Defaults to 0.5.
         binary_threshold: float, of pasted probabilities and of shares. Defaults to 0.4.
         whole_pixels: as in `paste_window`. Defaults to False.
+        own: int (D,), the candidate that each box comes from, which votes wherever the box has moved to since; or
+            `None`, where a box that nobody votes for has an empty mask. Defaults to `None`.
 
     Returns:
         list of D tuples `(mask, top, left)`: bool (h, w), a window of the image, and where it begins. Outside of it
@@ -45,6 +48,8 @@ def mask_voting(
     boxes, candidates = (np.asarray(value, "float32").reshape(-1, 4) for value in (boxes, candidates))
     scores = np.asarray(candidate_scores, "float32")
     votes = (_iou(boxes, candidates) >= iou_threshold) & (np.equal.outer(classes, candidate_classes)) & (scores > 0)
+    if own is not None:
+        votes[np.arange(len(boxes)), own] = True
     windows = {}
     found = []
     for voters in votes:

@@ -15,6 +15,8 @@ from panet_tf.inference.augmented_detector import AugmentedDetector
 from panet_tf.inference.combined_masks import combined_masks
 from panet_tf.inference.predictor import Predictor
 from panet_tf.inference.test_time_augmentation import TestTimeAugmentation
+from panet_tf.layers.roi_pooling import FPNLevelPooling
+from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.keypoint_rcnn import keypoint_rcnn
 from panet_tf.ops import boxes as box_ops
 from panet_tf.training.evaluate import evaluate
@@ -33,7 +35,13 @@ def build(*, categories, **kwargs):
     return keypoint_rcnn(categories=WITH_NAMES, masks=True, keypoint_head=head, **kwargs)
 
 
-def tiny(seed=0):
+def larger_maps(**kwargs):
+    return build(
+        mask_pooling=FPNLevelPooling(output_size=28), keypoint_pooling=FPNLevelPooling(output_size=28), **kwargs
+    )
+
+
+def tiny(seed=0, build=build):
     """Boxes, masks and keypoints from random weights large enough to tell places apart."""
     keras.utils.set_random_seed(seed)
     model = tiny_panet(build=build)
@@ -136,6 +144,50 @@ def test_tight_boxes_hold_their_masks(models):
             assert box.tolist() == [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
 
 
+def test_no_detection_is_left_without_a_mask(models):
+    every, _ = look(picture(), models[0], mask_voting=0.5)
+    # Nothing but the survivors vote, and box voting moves these further than what may vote for a mask.
+    few, _ = look(picture(), models[0], mask_voting=0.95, max_voters=2, box_voting=0.3)
+    kept, _ = look(picture(), models[0], mask_voting=0.5, max_voters=2)
+    np.testing.assert_array_equal(kept["scores"], every["scores"])
+    for found in (every, few, kept):
+        assert len(found["boxes"]) > 2 and all(decode(code).any() for code in found["segmentations"])
+    # Boxes of a model without masks have those that the other sees there.
+    maskless = tiny(1, build=faster_rcnn)
+    found, detector = look(picture(), maskless, models=(models[0],), mask_voting=1.0, score_threshold=0.0)
+    united = detector._united([detector._view(picture(), detector.preprocessings[0])], 100)
+    assert 0 in united["source"][detector._suppressed(united)[1], 0]
+    assert len(found["boxes"]) > 2 and all(decode(code).any() for code in found["segmentations"])
+
+
+@pytest.mark.parametrize(
+    "key, extreme, others",
+    [
+        ("segmentations", {"max_voters": 0}, {"mask_voting": 0.3}),
+        ("segmentations", {"binary_threshold": 0.55}, {"mask_voting": 0.3}),
+        ("scores", {"voted_score": "mean"}, {"box_voting": 0.3}),
+        ("scores", {"voted_score": "iou_mean"}, {"box_voting": 0.3}),
+        ("scores", {"sigma": 0.01}, {"suppression": "gaussian", "max_detections": 20}),
+        ("scores", {"iou_threshold": 0.01}, {"max_detections": 20}),
+    ],
+    ids=str,
+)
+def test_each_option_reaches_its_step(models, key, extreme, others):
+    default, _ = look(picture(), models[0], **others)
+    other, _ = look(picture(), models[0], **others, **extreme)
+    assert len(default["boxes"]) > 1 and len(other["boxes"]) > 1
+    assert not np.array_equal(default[key], other[key])
+
+
+def test_models_with_maps_of_other_sizes_are_an_ensemble(models):
+    larger = tiny(1, build=larger_maps)
+    found, detector = look(picture(), models[0], models=(larger,), scales=(64,))
+    views = [detector._view(picture(), detector.preprocessings[0])]
+    masks = detector._everywhere("masks", views, found, 100, detector._masks)
+    assert [mask.shape[1:] for mask in masks] == [(28, 28)] * 2 + [(56, 56)] * 2
+    assert len(found["segmentations"]) == len(found["keypoints"]) == len(found["boxes"]) > 1
+
+
 def test_common_proposals_and_their_mean(models):
     settings = {"proposals": "first", "models": (models[1],), "box_voting": None}
     united, _ = look(picture(), models[0], **settings)
@@ -205,7 +257,7 @@ def test_evaluation_takes_it():
 
 
 def test_masks_are_combined_as_asked():
-    stack = np.array([[0.2, 0.9, 0.0], [0.4, 0.9, 1.0]])
+    stack = np.array([[0.2, 0.9, 0.0], [0.4, 0.9, 1.0]])  # equal shapes of any kind
     np.testing.assert_allclose(combined_masks(stack, "average"), [0.3, 0.9, 0.5], rtol=1e-6)
     np.testing.assert_allclose(combined_masks(stack, "max"), [0.4, 0.9, 1.0], rtol=1e-6)
     odds = np.sqrt(0.25 * 2 / 3)

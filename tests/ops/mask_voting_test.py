@@ -37,4 +37,7 @@ def test_one_voter_alone_and_none():
     assert (top, left, found.shape, found.all()) == (10, 10, (20, 30), True)
     ((found, _, _),) = mask_voting(box, [1], box, [0.3], [2], mask, size=SIZE)
     assert found.size == 0
+    # It moved too far to vote for itself by overlap, and has the mask that it came with.
+    ((found, top, left),) = mask_voting(box + 40, [1], box, [0.3], [1], mask, size=SIZE, own=[0])
+    assert (top, left, found.shape, found.all()) == (10, 10, (20, 30), True)
     assert mask_voting(box[:0], [], box, [0.3], [2], mask, size=SIZE) == []
