@@ -80,7 +80,7 @@ def alternate_training(
         given = {"eval_data": None} | fixed
         if eval_data is not None:
             given |= {"eval_data": eval_data(), "evaluators": (ProposalRecall,)}
-        given |= {"monitor": "val_proposals/bbox/AR1000", "prediction_images": 0}
+        given |= {"monitor": None, "prediction_images": 0}  # a named monitor is of the detector; recall is found
         given |= of_rpn_steps | {"train_data": train_data(), "model_dir": folder / name}
         made = train_rpn(**kwargs | given, model=function)
         paths = {"train": (proposal_data, train_proposals)}

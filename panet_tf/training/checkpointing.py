@@ -1,5 +1,6 @@
 """Checkpoints from which a killed run goes on as if nothing had happened."""
 
+import difflib
 import json
 import pathlib
 import shutil
@@ -41,7 +42,8 @@ class Checkpointing(keras.callbacks.Callback):
             best while the key is missing.
 
     Raises:
-        ValueError: when `keep` is below 1.
+        ValueError: when `keep` is below 1; and in `fit`, once the checkpoint is written, when an evaluation does not
+            measure the `monitor` that was named.
 
     Example:
         >>> checkpointing = Checkpointing("run/checkpoints")
@@ -67,6 +69,11 @@ class Checkpointing(keras.callbacks.Callback):
         """Paths of the checkpoints that are there, oldest first."""
         return sorted(self.folder.glob("epoch_*.weights.h5"))
 
+    def newest(self):
+        """Path and counters of the newest checkpoint that can be read, or `None` twice."""
+        found = ((path, read_state(path)) for path in reversed(self.paths()))
+        return next(((path, state) for path, state in found if state is not None), (None, None))
+
     def restore(self, model):
         """Loads the newest checkpoint that can be read into a compiled model.
 
@@ -80,17 +87,18 @@ class Checkpointing(keras.callbacks.Callback):
             ValueError: when the checkpoint is of another model or optimizer.
         """
         remove_partial_files(self.folder)
-        for path in reversed(self.paths()):
-            state = read_state(path)
-            if state is None:
-                print(f"{path} is not a whole checkpoint: skipped, the one before it is tried.")
-                continue
-            load_checkpoint(model, path, state)
-            self.best, self.best_epoch = state["best"], state.get("best_epoch")
-            if self.best_epoch == state["epoch"] and read_state(self.best_path) != state:
-                self._copy_to_best(path)  # the process died between the two files
-            return state
-        return None
+        path, state = self.newest()
+        for other in self.paths():
+            if path is None or other > path:
+                instead = "no other is there" if path is None else f"{path.name} is restored"
+                print(f"{other} is not a whole checkpoint: skipped, {instead}.")
+        if state is None:
+            return None
+        load_checkpoint(model, path, state)
+        self.best, self.best_epoch = state["best"], state.get("best_epoch")
+        if self.best_epoch == state["epoch"] and read_state(self.best_path) != state:
+            self._copy_to_best(path)  # the process died between the two files
+        return state
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
@@ -111,8 +119,22 @@ class Checkpointing(keras.callbacks.Callback):
         write_atomically(path, lambda partial: save_checkpoint(self.model, partial, state))
         if improved:
             self._copy_to_best(path)
-        for old in self.paths()[: -self.keep]:
+        # Later ones are broken: they could not be restored, and do not count.
+        for old in [other for other in self.paths() if other <= path][: -self.keep]:
             old.unlink()
+        self._check_monitor(logs)  # last: nothing of the epoch is lost
+
+    def _check_monitor(self, logs):
+        """Refuses a named monitor that an evaluation did not measure: no weights would ever be the best."""
+        evaluated = any(name.startswith("val_") and name.removeprefix("val_") not in logs for name in logs)
+        if self.monitor is None or self.monitor in logs or not evaluated:
+            return
+        near = difflib.get_close_matches(self.monitor, logs, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"monitor must be a key of the logs, one of {', '.join(sorted(logs))}; received {self.monitor!r}.{hint} "
+            "The checkpoint is written: the run goes on from it with another monitor."
+        )
 
     def _copy_to_best(self, path):
         write_atomically(self.best_path, lambda partial: shutil.copyfile(path, partial))

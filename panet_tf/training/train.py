@@ -100,9 +100,10 @@ def train(
         initial_categories: dict from names of categories to those of `initial_weights` that they start from, where
             they are not the same: `{"rider": "person"}`. Defaults to no others.
         monitor: key of the logs whose highest value marks the best checkpoint. Defaults to panoptic quality where it is
-            measured, else Cityscapes' AP, else mask AP, else box AP.
+            measured, else Cityscapes' AP, else mask AP, else box AP. Every evaluation must measure one that is named.
         keep_checkpoints: int. Defaults to 3.
-        final_weights: `"last"` or `"best"`, what `model.keras` and the returned model hold. Defaults to `"last"`.
+        final_weights: `"last"` or `"best"`, what `model.keras` and the returned model hold. Defaults to `"last"`. Where
+            nothing was the best, as the monitor was never measured, it is the last, and is said.
         max_minutes: float or `None`, end the run cleanly after this much time, whatever `steps` says.
         callbacks: tuple of `keras.callbacks.Callback`, run after the evaluation and before the checkpoint.
         refuse_changes: bool, refuse a finished run that was configured differently, where it would only be restored:
@@ -114,7 +115,7 @@ def train(
 
     Raises:
         ValueError: for arguments that cannot work together, or while another process trains in `model_dir`, before the
-            first step; and as `refuse_changes` says.
+            first step; after the first evaluation where it does not measure `monitor`; and as `refuse_changes` says.
         FloatingPointError: when the loss is not finite.
 
     Example:
@@ -169,7 +170,7 @@ def _train(
     checkpointing = Checkpointing(model_dir / "checkpoints", keep=keep_checkpoints, monitor=monitor)
     with strategy.scope():
         model = _make_model(model, train_data, strategy, dtype_policy, seed)
-        if initial_weights is not None and not checkpointing.paths():
+        if initial_weights is not None and checkpointing.newest()[1] is None:
             # Before compile: a file's optimizer is not wanted.
             load_initial_weights(model, initial_weights, category_names=initial_categories)
         _compile(model, optimizer, jit_compile)
@@ -237,6 +238,9 @@ def _train(
         write_atomically(model_dir / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     if final_weights == "best" and checkpointing.best_path.exists():
         model.load_weights(checkpointing.best_path)
+    elif final_weights == "best":  # said, not refused: the training was long
+        named = "no monitor" if monitor is None else f"the monitor {monitor!r} never"
+        print(f'{model_dir}: final_weights="best", but {named} was measured: model.keras holds the last weights.')
     write_atomically(model_dir / "model.keras", model.save)
     return model
 

@@ -103,6 +103,27 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage, cap
     assert newest.name in capsys.readouterr().out
 
 
+def test_broken_checkpoints_of_later_epochs_take_no_place(tmp_path):
+    model = compiled()
+    model.optimizer.build(model.trainable_variables)
+    checkpointing = Checkpointing(tmp_path, keep=1)
+    (tmp_path / "epoch_000009.weights.h5").write_bytes(b"")
+    assert checkpointing.newest() == (None, None) and checkpointing.restore(model) is None
+    finish_epoch(checkpointing, model, 0, step=10)
+    path, state = checkpointing.newest()
+    assert path.name == "epoch_000001.weights.h5" and state["step"] == 10
+
+
+def test_a_named_monitor_must_be_measured(tmp_path):
+    model = compiled()
+    model.optimizer.build(model.trainable_variables)
+    checkpointing = Checkpointing(tmp_path, monitor="val_bbox/APP")
+    finish_epoch(checkpointing, model, 0, step=10, loss=1.0, val_loss=1.0)  # losses are no evaluation
+    with pytest.raises(ValueError, match="received 'val_bbox/APP'. Did you mean 'val_bbox/AP'?"):
+        finish_epoch(checkpointing, model, 1, step=20, loss=1.0, val_loss=1.0, **{"val_bbox/AP": 0.5})
+    assert checkpointing.newest()[1]["step"] == 20
+
+
 def test_a_file_half_written_is_no_checkpoint(tmp_path):
     model = compiled()
     model.optimizer.build(model.trainable_variables)

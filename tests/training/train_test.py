@@ -221,6 +221,27 @@ def test_best_weights_can_be_the_final_ones(tmp_path, monkeypatch):
     assert not np.array_equal(biases[1], biases[2])
 
 
+def test_the_last_weights_are_the_final_ones_and_said_where_none_is_the_best(tmp_path, capsys):
+    with pytest.raises(ValueError, match="Did you mean 'val_bbox/AP'"):
+        run(tmp_path, steps=4, monitor="val_bbox/APP", final_weights="best")
+    run(tmp_path, steps=4, monitor="val_bbox/AP", final_weights="best")  # nothing is left to train or measure
+    assert "'val_bbox/AP' never was measured: model.keras holds the last weights" in capsys.readouterr().out
+    assert (tmp_path / "model.keras").exists()
+
+
+def test_a_run_without_a_readable_checkpoint_starts_from_the_initial_weights(tmp_path, capsys):
+    source = TinyDetector()
+    source.conv.kernel.assign(np.full(source.conv.kernel.shape, 0.25))
+    source.save(tmp_path / "source.keras")
+    arguments = dict(steps=2, initial_weights=tmp_path / "source.keras")
+    expected = run(tmp_path / "whole", **arguments)
+    checkpoint = tmp_path / "broken" / "checkpoints" / "epoch_000001.weights.h5"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"half of it")
+    assert_equal_weights(run(tmp_path / "broken", **arguments), expected)
+    assert "no other is there" in capsys.readouterr().out
+
+
 def test_initial_weights_fill_what_fits(tmp_path, capsys):
     source = TinyDetector(categories=[{"id": 1, "name": "one"}])
     source.conv.kernel.assign(np.full(source.conv.kernel.shape, 0.25))
