@@ -10,7 +10,7 @@ from panet_tf.training.strategies import make_strategy
 from panet_tf.training.tensorboard_logs import TensorBoardLogs
 from panet_tf.training.train import train
 from panet_tf.training.warmup_cosine_decay import WarmupCosineDecay
-from panet_tf.training.warmup_schedule import scaled_steps
+from panet_tf.training.warmup_schedule import images_of_update, scaled_steps
 from panet_tf.training.warmup_step_decay import WarmupStepDecay
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "WarmupStepDecay",
     "check_categories_match",
     "evaluate",
+    "images_of_update",
     "make_strategy",
     "scaled_steps",
     "train",

@@ -5,12 +5,16 @@ import time
 
 import keras
 
+from panet_tf.training.sgd import warn_of_unreached_rates
+
 HIDDEN = ("step", "minutes", "learning_rate")  # the rest of the line says them, or history.csv does
 SHOWN_METRICS = ("AP", "AP50")
 
 
 class ProgressLines(keras.callbacks.Callback):
     """Prints one line every few seconds, and one an epoch, with the time that is left.
+
+    Warns at the start of a schedule that the run's updates will not reach the end of.
 
     Args:
         control: `RunControl` of the run.
@@ -28,6 +32,8 @@ class ProgressLines(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._last_line = time.monotonic()
+        if self.model is not None:
+            warn_of_unreached_rates(self.model.optimizer, self.control.steps)
 
     def on_train_batch_begin(self, batch, logs=None):
         self._batch_start = time.monotonic()

@@ -1,5 +1,7 @@
 """Stochastic gradient descent as the papers write it."""
 
+import logging
+
 import gin
 import keras
 import tensorflow as tf
@@ -37,7 +39,8 @@ class SGD(keras.optimizers.Optimizer):
             `{"backbone": 0.1}`. Factors of several matches multiply. Defaults to none.
         clipnorm: float or `None`, upper bound of each variable's gradient norm.
         global_clipnorm: float or `None`, upper bound of the norm of all gradients together.
-        gradient_accumulation_steps: int or `None`, batches whose mean gradient makes one update.
+        gradient_accumulation_steps: int or `None`, batches whose mean gradient makes one update. A schedule's
+            `batch_size` is then `images_of_update(...)`; in gin, the papers' schedules take both from `ACCUMULATION`.
         name: str.
 
     Raises:
@@ -175,3 +178,26 @@ class SGD(keras.optimizers.Optimizer):
             "gradient_accumulation_steps": self.gradient_accumulation_steps,
             "name": self.name,
         }
+
+
+def warn_of_unreached_rates(optimizer, steps):
+    """Warns of a schedule that ends after the last update but before the last batch: it was written for batches.
+
+    Args:
+        optimizer: any; only `SGD` with `gradient_accumulation_steps` and a schedule is looked at.
+        steps: int, batches of the whole run.
+    """
+    accumulation = (isinstance(optimizer, SGD) and optimizer.gradient_accumulation_steps) or 1
+    schedule = getattr(optimizer, "_learning_rate", None)
+    end = getattr(schedule, "last_change", None) or max(getattr(schedule, "boundaries", None) or (0,))
+    if steps // accumulation < end <= steps:
+        logging.getLogger(__name__).warning(
+            "%d batches make %d updates of %d each, but the learning rate changes up to update %d: schedules count "
+            "updates. Give the schedule the images of an update as batch_size (the papers' gin files: ACCUMULATION = "
+            "%d), or train for more batches.",
+            steps,
+            steps // accumulation,
+            accumulation,
+            end,
+            accumulation,
+        )

@@ -59,6 +59,10 @@ class WarmupCosineDecay(WarmupSchedule):
         self.steps = steps
         self.final_factor = final_factor
 
+    @property
+    def last_change(self):
+        return self.scaled(self.steps)
+
     def decay(self, step):
         start, end = self.scaled(self.warmup_steps), self.scaled(self.steps)
         part = tf.clip_by_value((step - start) / (end - start), 0.0, 1.0)

@@ -11,7 +11,8 @@ def scaled_steps(steps, *, batch_size, reference_batch_size=16):
 
     Args:
         steps: int, stated for `reference_batch_size`, e.g. 160,000.
-        batch_size: int, images of one update over all replicas (times the accumulated batches).
+        batch_size: int, images of one update over all replicas (times the accumulated batches); of one batch for what
+            counts batches, as `train`'s `steps` do.
         reference_batch_size: int. Defaults to 16, the papers' batch.
 
     Returns:
@@ -24,6 +25,31 @@ def scaled_steps(steps, *, batch_size, reference_batch_size=16):
     if batch_size < 1 or reference_batch_size < 1:
         raise ValueError(f"Batch sizes must be at least 1, received {batch_size} and reference {reference_batch_size}.")
     return max(1, round(steps * reference_batch_size / batch_size))
+
+
+@gin.register(module="panet_tf")
+def images_of_update(batch_size, *, accumulation=1):
+    """Images behind one update: what schedules take for `batch_size` where gradients of several batches accumulate.
+
+    Args:
+        batch_size: int, images of one batch over all replicas.
+        accumulation: int or `None`, batches whose mean gradient makes one update, the optimizer's
+            `gradient_accumulation_steps`. Defaults to 1.
+
+    Returns:
+        int.
+
+    Raises:
+        ValueError: for numbers below 1.
+
+    Example:
+        >>> images_of_update(2, accumulation=8)
+        16
+    """
+    accumulation = 1 if accumulation is None else accumulation
+    if batch_size < 1 or accumulation < 1:
+        raise ValueError(f"batch_size and accumulation must be at least 1, received {batch_size} and {accumulation}.")
+    return batch_size * accumulation
 
 
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -69,6 +95,11 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         if not self.scale_steps or self.batch_size is None or not steps:
             return steps
         return scaled_steps(steps, batch_size=self.batch_size, reference_batch_size=self.reference_batch_size)
+
+    @property
+    def last_change(self):
+        """Update after which the rate stays as it is, at the actual batch size."""
+        return self.scaled(self.warmup_steps)
 
     @property
     def peak(self):

@@ -27,6 +27,8 @@ class WarmupStepDecay(WarmupSchedule):
         >>> WarmupStepDecay(boundaries=(60_000, 80_000), batch_size=2)(1_000_000)  # 0.02 / 8, beyond both boundaries
         2.5e-05
 
+    With accumulated gradients, `batch_size` is `images_of_update(images of a batch, accumulation=...)`.
+
     Source: PANet section 4.2; the warm-up is Detectron's (500 updates from a third).
     """
 
@@ -56,6 +58,10 @@ class WarmupStepDecay(WarmupSchedule):
             raise ValueError(f"boundaries must rise, received {boundaries}.")
         self.boundaries = tuple(boundaries)
         self.gamma = gamma
+
+    @property
+    def last_change(self):
+        return self.scaled(self.boundaries[-1]) if self.boundaries else super().last_change
 
     def decay(self, step):
         passed = [tf.cast(step >= self.scaled(boundary), "float32") for boundary in self.boundaries]

@@ -1,11 +1,17 @@
 """Learning-rate schedules against their tables."""
 
+import copy
+import logging
+
+import gin
 import keras
 import numpy as np
 import pytest
 
+from panet_tf.gin_setup import parse_gin
+from panet_tf.training.sgd import SGD, warn_of_unreached_rates
 from panet_tf.training.warmup_cosine_decay import WarmupCosineDecay
-from panet_tf.training.warmup_schedule import scaled_steps
+from panet_tf.training.warmup_schedule import images_of_update, scaled_steps
 from panet_tf.training.warmup_step_decay import WarmupStepDecay
 
 
@@ -60,6 +66,7 @@ def test_survives_its_config(schedule):
         lambda: WarmupStepDecay(0.1, warmup_factor=2.0),
         lambda: WarmupCosineDecay(0.1, steps=10, warmup_steps=10),
         lambda: scaled_steps(10, batch_size=0),
+        lambda: images_of_update(2, accumulation=0),
     ],
 )
 def test_impossible_arguments_are_refused(make):
@@ -70,3 +77,39 @@ def test_impossible_arguments_are_refused(make):
 def test_scaled_steps():
     assert scaled_steps(160_000, batch_size=2) == 1_280_000
     assert scaled_steps(3, batch_size=100) == 1
+
+
+@pytest.mark.parametrize(
+    "schedule, accumulation, steps, warned",
+    [
+        (WarmupStepDecay(boundaries=(60, 80), warmup_steps=5, batch_size=2), 8, 720, True),  # of a batch, not an update
+        (
+            WarmupStepDecay(boundaries=(60, 80), warmup_steps=5, batch_size=images_of_update(2, accumulation=8)),
+            8,
+            720,
+            False,
+        ),
+        (WarmupStepDecay(boundaries=(60, 80), warmup_steps=5, batch_size=2), None, 720, False),
+        (WarmupStepDecay(boundaries=(60, 80), warmup_steps=5, batch_size=2), 8, 100, False),  # a short trial
+        (WarmupCosineDecay(steps=100, warmup_steps=5), 4, 100, True),
+        (WarmupCosineDecay(steps=100, warmup_steps=5), 4, 400, False),
+        (keras.optimizers.schedules.PiecewiseConstantDecay([40, 80], [0.1, 0.01, 0.001]), 2, 100, True),
+        (0.1, 8, 100, False),
+    ],
+)
+def test_a_schedule_that_updates_do_not_reach_the_end_of_is_warned_of(schedule, accumulation, steps, warned, caplog):
+    with caplog.at_level(logging.WARNING):
+        warn_of_unreached_rates(SGD(schedule, gradient_accumulation_steps=accumulation), steps)
+    assert ("schedules count updates" in caplog.text) == warned
+
+
+@pytest.mark.parametrize("batch_size, accumulation, boundary", [(2, 8, 120_000), (4, 2, 240_000)])
+def test_the_papers_schedules_follow_accumulated_batches(batch_size, accumulation, boundary):
+    files = ("runs/train.gin", "models/panet_mobilenet_v2.gin", "data/nuclei_mini.gin", "schedules/panet_160k.gin")
+    parse_gin(files, [f"BATCH_SIZE = {batch_size}", f"ACCUMULATION = {accumulation}"])
+    optimizer = copy.deepcopy(gin.query_parameter("panet_tf.train.optimizer"))()
+    rate = 0.02 * batch_size * accumulation / 16
+    assert optimizer.gradient_accumulation_steps == accumulation
+    assert copy.deepcopy(gin.query_parameter("panet_tf.train.steps")) == 160_000 * 16 // batch_size  # batches
+    rates = [float(optimizer._learning_rate(update)) for update in (0, boundary - 1, boundary)]
+    assert rates == pytest.approx([rate / 3, rate, rate / 10], rel=1e-3)
