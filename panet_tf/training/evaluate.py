@@ -1,5 +1,7 @@
 """Metrics of a model on a data set."""
 
+import inspect
+import logging
 import sys
 import time
 
@@ -40,7 +42,8 @@ def evaluate(
             `num_examples` and `source.coco_ground_truth()`). Sizes and normalisation that are not those of the
             model's training are warned of.
         evaluators: tuple of evaluators (`update`, `result`, `reset`), or of what makes them: classes with
-            `made_for(model, data)`, or functions of `ground_truth` and `max_detections`. `None` (default) is
+            `made_for(model, data)`, or functions of `ground_truth` and `max_detections`. Where images were left out,
+            by `max_images` or as unreadable, `result` receives `seen_only=True` if it takes it. `None` (default) is
             `CocoEvaluator` for boxes and, where the model predicts them, masks; and `PanopticEvaluator` where the model
             predicts panoptic maps and the source has `panoptic_ground_truth()`; and `CityscapesEvaluator` for masks
             where the source reads `CityscapesFiles`. Models that propose only, whose detections are all of one class,
@@ -93,10 +96,9 @@ def evaluate(
             if seen >= total:
                 break
     started = time.monotonic()
-    partial = {"seen_only": True} if seen < data.num_examples else {}
     results = {}
     for evaluator in evaluators or ():
-        results.update(evaluator.result(**partial))
+        results.update(_result(evaluator, seen, data.num_examples))
     progress.done(time.monotonic() - started)
     return results
 
@@ -146,6 +148,23 @@ def make_evaluator(evaluator, model, data):
     if hasattr(evaluator, "made_for"):
         return evaluator.made_for(model, data)
     return evaluator(ground_truth=data.source.coco_ground_truth(), **_of_model(model))
+
+
+def _result(evaluator, seen, total):
+    """An evaluator's metrics, of the images that were seen if it can leave the others out."""
+    if seen >= total:
+        return evaluator.result()
+    parameters = inspect.signature(evaluator.result).parameters
+    if "seen_only" in parameters or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return evaluator.result(seen_only=True)
+    logging.getLogger(__name__).warning(
+        "%d of %d images were not seen, and %s.result() takes no seen_only: it may count them as images without "
+        "predictions.",
+        total - seen,
+        total,
+        type(evaluator).__name__,
+    )
+    return evaluator.result()
 
 
 def _of_model(model):

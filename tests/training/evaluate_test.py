@@ -93,6 +93,32 @@ def test_evaluators_of_ones_own(data):
     assert counter.resets == 2
 
 
+@pytest.mark.parametrize("max_images, left_out", [(None, 0), (4, 2)])
+def test_images_left_out_are_said_to_evaluators_that_take_it(data, max_images, left_out, caplog):
+    class Plain:
+        def reset(self):
+            pass
+
+        def update(self, predictions):
+            pass
+
+        def result(self):
+            return {"plain": 1}
+
+    class Open(Plain):
+        def result(self, **options):
+            return {"open": options}
+
+    class Named(Plain):
+        def result(self, *, seen_only=False):
+            return {"named": seen_only}
+
+    with caplog.at_level(logging.WARNING):
+        results = evaluate(Oracle(), data, evaluators=(Plain(), Open(), Named()), max_images=max_images, verbose=False)
+    assert results == {"plain": 1, "open": {"seen_only": True} if left_out else {}, "named": bool(left_out)}
+    assert caplog.text.count("2 of 6 images were not seen, and Plain.result()") == (1 if left_out else 0)
+
+
 def test_masks_are_pasted_by_the_rule_of_the_model(data):
     model = Oracle()
     outputs = {"boxes": None, "masks": None}
