@@ -23,20 +23,21 @@ class AugmentedDetector:
         models: list of models of the same categories, of which the first is the one to be augmented.
         preprocessing: `Preprocessing`, whose mean, std and way of resizing count.
         settings: `TestTimeAugmentation`.
+        jit_compile: bool, whether the networks are compiled with XLA. Defaults to False.
 
     Raises:
         ValueError: if the categories differ, a model predicts panoptic maps, which are not united, or masks are to be
             voted on and no model has any.
     """
 
-    def __init__(self, models, preprocessing, settings):
+    def __init__(self, models, preprocessing, settings, *, jit_compile=False):
         categories = [[(c["id"], c.get("name")) for c in model.categories] for model in models]
         if any(other != categories[0] for other in categories):
             raise ValueError(f"the models of an ensemble must have the same categories, received {categories}.")
         if any(getattr(model, "panoptic_categories", None) is not None for model in models):
             raise ValueError("views of panoptic models are not united, received a model with panoptic_categories.")
         self.settings, self.categories = settings, tuple(models[0].categories)
-        self.stages = [DetectorStages(model) for model in models]
+        self.stages = [DetectorStages(model, jit_compile=jit_compile) for model in models]
         if settings.mask_voting is not None and not any(stage.has_masks for stage in self.stages):
             raise ValueError("mask_voting needs a model with masks, received none.")
         self.max_detections = settings.max_detections or getattr(models[0], "max_detections", 100)

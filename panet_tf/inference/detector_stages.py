@@ -15,13 +15,14 @@ class DetectorStages:
 
     Args:
         model: `RCNN`, or anything that a `Predictor` takes.
+        jit_compile: bool, whether each step is compiled with XLA. Defaults to False.
 
     Example:
         >>> boxes, scores = DetectorStages(model).boxes(inputs)
     """
 
-    def __init__(self, model):
-        self.model = model
+    def __init__(self, model, *, jit_compile=False):
+        self.model, self._jit_compile = model, jit_compile
         self.two_stages = isinstance(model, RCNN) and model.box_head is not None
         self.has_masks = self.two_stages and model.mask_head is not None
         self.has_keypoints = self.two_stages and model.keypoint_head is not None
@@ -36,7 +37,7 @@ class DetectorStages:
             self.traces[name] += 1
             return function(*args)
 
-        return tf.function(counted, autograph=False)
+        return tf.function(counted, autograph=False, jit_compile=self._jit_compile)
 
     def _proposals(self, inputs):
         """float32 (B, P, 4), yxyx in original pixels, zeros where there are fewer."""

@@ -38,7 +38,7 @@ class Predictor:
         preprocessing: `panet_tf.data.Preprocessing`: sizes, canvases, mean and std. Defaults to the one that the model
             carries from its training.
         batch_size: int, images that go through the network together. The last batch of a canvas is filled up, so that
-            shapes never change. Defaults to 1.
+            shapes never change. Defaults to 1, which an `augmentation` needs.
         score_threshold: float, lower scores are left out. Defaults to 0: everything that the model returns.
         mask_threshold: float, of the pasted probabilities. Defaults to 0.5.
         masks: `"bool"`: full-size arrays; `"rle"`: COCO's run-length codes, a thousandth of the memory on photographs;
@@ -46,14 +46,15 @@ class Predictor:
         jit_compile: bool, compile the network with XLA. Defaults to `False`.
         exact_keypoints: whether keypoints are read as the reference programs do, at the resolution of each region and
             outside of the network (up to a second for 100 persons), or by the graph; `None` does as the model's head
-            says (`KeypointHead.keep_logits`). Defaults to `None`.
+            says (`KeypointHead.keep_logits`). With an `augmentation` they always are. Defaults to `None`.
         augmentation: `TestTimeAugmentation`: several sizes, mirrors, voting, ensembles. Images then go through one by
             one, and sizes are its own. Defaults to `None`: one look at each image.
         max_proposals: int, of models that take their regions from outside (Fast R-CNN): the first of each image that
             are classified. Defaults to 1000.
 
     Raises:
-        ValueError: the model carries no preprocessing and none is given, or an argument is out of range.
+        ValueError: the model carries no preprocessing and none is given, an argument is out of range, or an
+            `augmentation` comes with batches or without exact keypoints.
 
     Example:
         >>> predictor = Predictor(keras.saving.load_model("model.keras"))
@@ -89,6 +90,11 @@ class Predictor:
             raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
         if max_proposals < 1:
             raise ValueError(f"max_proposals must be at least 1, received {max_proposals}.")
+        if augmentation is not None and (batch_size != 1 or exact_keypoints is False):
+            raise ValueError(
+                "with an augmentation images go one by one and keypoints are read exactly: leave batch_size at 1 and "
+                f"exact_keypoints at None or True, received {batch_size} and {exact_keypoints}."
+            )
         self.model = model
         self.categories = tuple(model.categories)
         self.panoptic_categories = getattr(model, "panoptic_categories", None)
@@ -99,7 +105,9 @@ class Predictor:
         self.masks = masks
         self.max_proposals = int(max_proposals)
         self.skipped = []
-        self._augmented = None if augmentation is None else augmentation.detector(model, preprocessing)
+        self._augmented = (
+            None if augmentation is None else augmentation.detector(model, preprocessing, jit_compile=jit_compile)
+        )
         self._function = tf.function(
             lambda inputs: _call(model, inputs, exact_keypoints), jit_compile=jit_compile, autograph=False
         )

@@ -31,7 +31,7 @@ class TestTimeAugmentation:
         canvases: tuple of (height, width), multiples of 32, in which all views are padded; the network is traced once
             for each. Defaults to `None`: a landscape and a portrait for each scale, as small as can be.
         models: paths of further models (`.keras` files or folders of runs) of the same categories, or models: an
-            ensemble. Defaults to none.
+            ensemble. They may have masks and keypoints or not, of any sizes. Defaults to none.
         proposals: `"own"`: each view has its own; `"first"`: those that the first model finds in the first view serve
             all views and models, as in PANet's ensemble. Defaults to `"own"`.
         union: bool; False takes the mean of boxes and scores over the views of each proposal in place of all of them,
@@ -102,12 +102,13 @@ class TestTimeAugmentation:
         self.masks, self.mask_voting, self.binary_threshold = masks, mask_voting, binary_threshold
         self.max_voters, self.tight_boxes, self.max_detections = max_voters, tight_boxes, max_detections
 
-    def detector(self, model, preprocessing):
+    def detector(self, model, preprocessing, *, jit_compile=False):
         """The detector that looks at images in this way.
 
         Args:
             model: of a `Predictor`; the first of the ensemble.
             preprocessing: `panet_tf.data.Preprocessing`, whose normalisation counts, not its sizes.
+            jit_compile: bool, whether the networks are compiled with XLA. Defaults to False.
 
         Returns:
             `AugmentedDetector`.
@@ -116,7 +117,7 @@ class TestTimeAugmentation:
             ValueError: if a model cannot do what is asked, or the models' categories differ.
         """
         others = [load_model(other) if isinstance(other, str) else other for other in self.models]
-        return AugmentedDetector([model, *others], preprocessing, self)
+        return AugmentedDetector([model, *others], preprocessing, self, jit_compile=jit_compile)
 
     def predictions(self, model, data):
         """Predictions of a data set, image by image, as `evaluate` takes them.

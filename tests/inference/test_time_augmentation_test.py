@@ -19,6 +19,7 @@ from panet_tf.layers.roi_pooling import FPNLevelPooling
 from panet_tf.models.faster_rcnn import faster_rcnn
 from panet_tf.models.keypoint_rcnn import keypoint_rcnn
 from panet_tf.ops import boxes as box_ops
+from panet_tf.ops.xla import in_xla_context
 from panet_tf.training.evaluate import evaluate
 from tests.inference.fake_model import FakeModel
 from tests.models.tiny import CATEGORIES, tiny_panet
@@ -217,6 +218,25 @@ def test_geometry_and_traces_of_another_kind_of_detector():
     np.testing.assert_allclose(other["boxes"], [(40, 32, 56, 48), (8, 16, 24, 56)], atol=1.01)
     assert found["category_ids"].tolist() == [7, 90] and "masks" not in found
     assert model.traces == [(2, 64, 192, 3), (2, 128, 192, 3)]  # one a canvas, of the image and its mirror
+
+
+def test_the_predictor_hands_on_what_it_can_and_refuses_the_rest(monkeypatch):
+    model, image = fake()
+    augmentation = TestTimeAugmentation(scales=(64,), long_side=96)
+    call, compiled = FakeModel.call, []
+
+    def recording(self, inputs, training=None):
+        compiled.append(in_xla_context())
+        return call(self, inputs, training)
+
+    monkeypatch.setattr(FakeModel, "call", recording)
+    (plain,) = Predictor(model, augmentation=augmentation)(image)
+    (found,) = Predictor(model, augmentation=augmentation, jit_compile=True, exact_keypoints=True)(image)
+    assert compiled == [False, True]
+    np.testing.assert_allclose(found["boxes"], plain["boxes"], atol=1e-3)  # pixels
+    for wrong in ({"batch_size": 8}, {"exact_keypoints": False}):
+        with pytest.raises(ValueError, match="images go one by one and keypoints are read exactly: leave"):
+            Predictor(model, augmentation=augmentation, **wrong)
 
 
 def test_evaluation_takes_it():
