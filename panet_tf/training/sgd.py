@@ -1,10 +1,13 @@
 """Stochastic gradient descent as the papers write it."""
 
+import difflib
 import logging
 
 import gin
 import keras
 import tensorflow as tf
+
+NEVER_DECAYED = ("gamma", "beta", "bias")
 
 
 @gin.register(module="panet_tf")
@@ -36,7 +39,9 @@ class SGD(keras.optimizers.Optimizer):
             decayed. Defaults to `("gamma", "beta", "bias")`.
         bias_multiplier: float, factor on the learning rate of variables named `bias`. Defaults to 1; Detectron uses 2.
         multipliers: dict or tuple of pairs, from a part of a variable's path to a factor on its learning rate, e.g.
-            `{"backbone": 0.1}`. Factors of several matches multiply. Defaults to none.
+            `{"backbone": 0.1}`. Factors of several matches multiply. One that is part of no trained variable's path,
+            misspelt or of a part that is frozen, is warned of, as is such a name in `exclude_from_decay`. Defaults to
+            none.
         clipnorm: float or `None`, upper bound of each variable's gradient norm.
         global_clipnorm: float or `None`, upper bound of the norm of all gradients together.
         gradient_accumulation_steps: int or `None`, batches whose mean gradient makes one update. A schedule's
@@ -60,7 +65,7 @@ class SGD(keras.optimizers.Optimizer):
         momentum=0.9,
         nesterov=False,
         weight_decay=1e-4,
-        exclude_from_decay=("gamma", "beta", "bias"),
+        exclude_from_decay=NEVER_DECAYED,
         bias_multiplier=1.0,
         multipliers=(),
         clipnorm=None,
@@ -108,6 +113,23 @@ class SGD(keras.optimizers.Optimizer):
         self.velocities = self.add_optimizer_variables(variables, "velocity")
         self._decays = [0.0 if v.path.split("/")[-1] in self.exclude_from_decay else self.decay for v in variables]
         self._factors = [self._factor(v.path) for v in variables]
+        self._warn_of_unmatched([v.path for v in variables])
+
+    def _warn_of_unmatched(self, paths):
+        """Warns of names that are in no path. No error: frozen parts, which are not in `paths`, may have them too."""
+        parts = sorted({part for path in paths for part in path.split("/")})
+        names = {path.split("/")[-1] for path in paths}
+        unmatched = [("multipliers", name) for name in self.multipliers if not any(name in path for path in paths)]
+        given = [name for name in self.exclude_from_decay if name not in NEVER_DECAYED]
+        unmatched += [("exclude_from_decay", name) for name in given if name not in names]
+        for argument, name in unmatched:
+            near = difflib.get_close_matches(name, parts if argument == "multipliers" else sorted(names), n=1)
+            logging.getLogger(__name__).warning(
+                "%s of SGD has %r, which fits no variable that is trained: it has no effect.%s",
+                argument,
+                name,
+                f' Did you mean "{near[0]}"?' if near else "",
+            )
 
     def _factor(self, path):
         factor = self.bias_multiplier if path.split("/")[-1] == "bias" else 1.0

@@ -1,7 +1,9 @@
 """SGD against a few lines of NumPy, and against torch's recorded form of weight decay."""
 
 import json
+import logging
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -88,6 +90,22 @@ def test_multipliers_scale_the_rate_of_a_path_and_of_biases():
     optimizer.apply([tf.ones(variable.shape) for variable in variables])
     moved = [float(np.mean(old - variable.numpy())) for old, variable in zip(before, variables)]
     np.testing.assert_allclose(moved, [0.1, 0.2, 1.0, 2.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments, warning",
+    [
+        ({"multipliers": {"backbone": 0.1, "stem/ker": 0.5}, "exclude_from_decay": ("kernel", "gamma")}, None),
+        ({"multipliers": {"bakbone": 0.1}}, "multipliers of SGD has 'bakbone'.*Did you mean .backbone.\\?"),
+        ({"exclude_from_decay": ("kernels",)}, "exclude_from_decay of SGD has 'kernels'.*Did you mean .kernel.\\?"),
+    ],
+)
+def test_names_that_fit_no_variable_are_warned_of(arguments, warning, caplog):
+    with keras.name_scope("backbone"), keras.name_scope("stem"):
+        variables = [keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "bias")]
+    with caplog.at_level(logging.WARNING):
+        SGD(0.1, **arguments).build(variables)
+    assert re.search(warning, caplog.text) if warning else not caplog.text
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
