@@ -19,7 +19,7 @@ def tiny_paths(file, folder):
     elif file in ("data/coco_panoptic.gin", "data/own_coco_panoptic.gin"):
         paths = tiny_panoptic.write_coco(folder, [tiny_panoptic.ground()], [list(tiny_panoptic.GROUND)])
         names = [f"{part}_{name}" for part in ("TRAIN", "EVAL") for name in ("ANNOTATIONS", "PANOPTIC", "IMAGES")]
-        instances = ["TRAIN_INSTANCES = None", "EVAL_INSTANCES = None", "train/DetectionData.drop_empty = False"]
+        instances = ["TRAIN_INSTANCES = None", "EVAL_INSTANCES = None"]
         return [f'{name} = "{path}"' for name, path in zip(names, [*paths, *paths])] + instances
     elif file == "data/coco_keypoints.gin":
         category = {**tiny_coco.CATEGORIES[0], "keypoints": ["nose", "left_ear", "right_ear"]}
