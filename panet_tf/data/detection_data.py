@@ -25,6 +25,7 @@ from panet_tf.data.raw_samples import blank, checked, to_sample
 from panet_tf.data.resizing import choose_canvas, plan_window, resize_sample, resize_scale, rounded
 from panet_tf.ops.semantic_classes import semantic_classes
 
+MANY_RECORDS = 100_000  # To pass so many takes a quarter of a minute, before the first step.
 PREFETCHED_BATCHES = 2  # A batch of 16 images of 800 x 1344 is 200 MB, so tf.data does not choose this number.
 
 
@@ -46,8 +47,8 @@ class DetectionData:
     **Order.** Training never ends: each epoch is a new order of all images, a function of (seed, epoch). Every random
     choice about an image is a function of (seed, epoch, image), whatever the batch, the order of the workers or the
     number of replicas. So `dataset(step=k)` continues as an uninterrupted run would, and reads no image for the steps
-    it skips. Evaluation is one pass in the source's order; the last batch (of each canvas) is filled with padding
-    images, whose `image_ids` are -1.
+    it skips; with several canvases it draws their canvases anew, some thousands a second. Evaluation is one pass in the
+    source's order; the last batch (of each canvas) is filled with padding images, whose `image_ids` are -1.
 
     **Size.** The short side is brought to `short_side` unless the long side then exceeds `long_side`. Each image is
     padded, after normalisation, with zeros at the bottom and the right to the smallest of `canvases` that holds it;
@@ -219,6 +220,8 @@ class DetectionData:
                 return {**tf.nest.map_structure(blank, spec), "canvas": canvas}
 
         records = group_by_canvas(records, self.batch_size, len(self.canvases), padding)
+        if skipped - first > MANY_RECORDS:
+            print(f"finding the place in the data: {skipped - first} images to pass", flush=True)
         records = records.skip(skipped - first)
         images = records.map(self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         batches = images.batch(self.batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)

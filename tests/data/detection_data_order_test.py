@@ -42,6 +42,15 @@ def test_skipped_steps_read_no_image():
         assert len(source.loaded) < 200
 
 
+@pytest.mark.parametrize("canvases, said", [(((64, 64),), False), (((64, 96), (96, 64)), True)])
+def test_many_images_to_pass_are_announced(canvases, said, capsys):
+    data = make(coin_source(count=10), canvases=canvases, training=True, batch_size=2)
+    data.dataset(step=50_000)
+    assert not capsys.readouterr().out
+    data.dataset(step=50_001)
+    assert capsys.readouterr().out == "finding the place in the data: 100002 images to pass\n" * said
+
+
 def test_evaluation_continues_too():
     data = make(coin_source(((48, 64), (64, 48)), count=7), canvases=((64, 96), (96, 64)))
     whole = batches(data)
