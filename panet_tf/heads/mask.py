@@ -11,6 +11,7 @@ from panet_tf.heads.competing_masks import check_activation, competing_logits
 from panet_tf.heads.level_fusion import LevelFusion
 from panet_tf.heads.regions import flatten_regions, split_regions
 from panet_tf.layers.conv_block import ConvBlock
+from panet_tf.layers.norms import check_norm, make_norm
 
 _FUSIONS = {"sum": tf.add, "max": tf.maximum, "prod": tf.multiply}
 
@@ -31,6 +32,8 @@ class MaskHead(keras.layers.Layer):
         filters: int, channels. Defaults to 256.
         norm: `None`, `"frozen_bn"`, `"batch"`, `"sync_bn"` or `"group"`, after each convolution, but not after the
             deconvolution and the last one. Defaults to `None`.
+        deconv_norm: norm after the deconvolution, which then has no bias. Defaults to `None`, as in the authors'
+            release.
         class_agnostic: bool, whether one mask serves all classes. Defaults to False.
         activation: `"sigmoid"`, a mask a class, each for itself; or `"softmax"`, classes and background compete for
             every pixel (Mask R-CNN, Table 2b). Defaults to `"sigmoid"`.
@@ -42,6 +45,8 @@ class MaskHead(keras.layers.Layer):
             of Table 5.
         fully_connected_relu: bool, whether the branch ends in a ReLU. Defaults to False, as the paper describes it; the
             authors' release has one.
+        fully_connected_norm: norm after the branch's fully-connected layer, before that ReLU, over the mask's cells.
+            Defaults to `None`, as in the release.
 
     Call arguments:
         features: tuple of a tensor a level, float (B, R, S, S, C).
@@ -67,6 +72,7 @@ class MaskHead(keras.layers.Layer):
         num_convs=4,
         filters=256,
         norm=None,
+        deconv_norm=None,
         class_agnostic=False,
         activation="sigmoid",
         fusion="max",
@@ -74,12 +80,14 @@ class MaskHead(keras.layers.Layer):
         fully_connected=None,
         fully_connected_fusion="sum",
         fully_connected_relu=False,
+        fully_connected_norm=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         if num_convs < 0:
             raise ValueError(f"num_convs must be at least 0, received {num_convs}.")
         check_activation(activation)
+        check_norm(fully_connected_norm)
         if fully_connected and activation == "softmax":
             raise ValueError("a fully-connected branch predicts a mask of no class, which cannot compete with classes.")
         if fully_connected not in (None, "conv2", "conv3", "conv4"):
@@ -98,6 +106,7 @@ class MaskHead(keras.layers.Layer):
         self.num_convs = num_convs
         self.filters = filters
         self.norm = norm
+        self.deconv_norm = deconv_norm
         self.class_agnostic = class_agnostic
         self.activation = activation
         self.fusion = fusion
@@ -105,14 +114,23 @@ class MaskHead(keras.layers.Layer):
         self.fully_connected = fully_connected
         self.fully_connected_fusion = fully_connected_fusion
         self.fully_connected_relu = fully_connected_relu
+        self.fully_connected_norm = fully_connected_norm
         policy = self.dtype_policy
         self.first = None
         if num_convs:
             self.first = LevelFusion(layer=self._conv("conv1"), fusion=fusion, fuse=fuse, name="first", dtype=policy)
         self.convs = [self._conv(f"conv{i}") for i in range(2, num_convs + 1)]
         self.deconv = keras.layers.Conv2DTranspose(
-            filters, 2, strides=2, activation="relu", kernel_initializer="he_normal", name="deconv", dtype=policy
+            filters,
+            2,
+            strides=2,
+            activation="relu" if deconv_norm is None else None,
+            use_bias=deconv_norm is None,
+            kernel_initializer="he_normal",
+            name="deconv",
+            dtype=policy,
         )
+        self.after_deconv = make_norm(deconv_norm, name="deconv_norm", dtype=policy)
         self.predictor = keras.layers.Conv2D(
             (1 if class_agnostic else num_classes) + (activation == "softmax"),
             1,
@@ -122,6 +140,7 @@ class MaskHead(keras.layers.Layer):
         )
         self.branch_convs = []
         self.branch_dense = None
+        self.after_dense = make_norm(fully_connected_norm, name="fc_norm", dtype=policy) if fully_connected else None
         if fully_connected:
             self.branch_convs = [self._conv("fc_conv1"), self._conv("fc_conv2", filters // 2)]
 
@@ -139,6 +158,10 @@ class MaskHead(keras.layers.Layer):
         for layer in (*self.convs, self.deconv, self.predictor, *self.branch_convs):
             if not layer.built:
                 layer.build((None, height, width, channels if layer is self.deconv else self.filters))
+        if self.after_deconv is not None and not self.after_deconv.built:
+            self.after_deconv.build((None, 2 * height, 2 * width, self.filters))
+        if self.after_dense is not None and not self.after_dense.built:
+            self.after_dense.build((None, 4 * height * width))
         if self.fully_connected and self.branch_dense is None:
             self.branch_dense = keras.layers.Dense(
                 4 * height * width,
@@ -157,6 +180,8 @@ class MaskHead(keras.layers.Layer):
             if conv.name == self.fully_connected:
                 branch = x
         x = self.deconv(x)
+        if self.after_deconv is not None:
+            x = tf.nn.relu(self.after_deconv(x, training=training))
         if self.activation == "softmax":
             competing = competing_logits(self.predictor(x), self.class_agnostic, classes, with_background)
             return split_regions(competing, features[0])
@@ -193,6 +218,8 @@ class MaskHead(keras.layers.Layer):
         for conv in self.branch_convs:
             x = conv(x, training=training)
         x = self.branch_dense(tf.reshape(x, (-1, math.prod(x.shape[1:]))))
+        if self.after_dense is not None:
+            x = self.after_dense(x, training=training)
         if self.fully_connected_relu:
             x = tf.nn.relu(x)
         return tf.reshape(tf.cast(x, tf.float32), (-1, *size, 1))
@@ -208,6 +235,7 @@ class MaskHead(keras.layers.Layer):
             "num_convs": self.num_convs,
             "filters": self.filters,
             "norm": self.norm,
+            "deconv_norm": self.deconv_norm,
             "class_agnostic": self.class_agnostic,
             "activation": self.activation,
             "fusion": self.fusion,
@@ -215,4 +243,5 @@ class MaskHead(keras.layers.Layer):
             "fully_connected": self.fully_connected,
             "fully_connected_fusion": self.fully_connected_fusion,
             "fully_connected_relu": self.fully_connected_relu,
+            "fully_connected_norm": self.fully_connected_norm,
         }

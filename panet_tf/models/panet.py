@@ -27,6 +27,9 @@ def panet(
     fully_connected="conv3",
     fully_connected_fusion="sum",
     heavy_head=True,
+    fc_norm="auto",
+    deconv_norm=None,
+    fully_connected_norm=None,
     box_pooling=None,
     box_head=None,
     mask_pooling=None,
@@ -53,6 +56,10 @@ def panet(
             `"sum"`.
         heavy_head: bool, four convolutions and one layer for boxes and classes in place of two fully-connected layers.
             Defaults to True.
+        fc_norm: norm after the box head's fully-connected layers, as in `BoxHead`. Defaults to `"auto"`: `norm` without
+            the heavy head's convolutions, else `None`, as in the authors' release.
+        deconv_norm, fully_connected_norm: norms after the mask head's deconvolution and after the fully-connected
+            layer of its branch, as in `MaskHead`. Default to `None`, as in the release.
         box_pooling, box_head, mask_pooling, mask_head: parts in place of those above, as in `mask_rcnn`.
         **kwargs: of `RCNN`.
 
@@ -74,9 +81,15 @@ def panet(
         norm=norm,
         box_pooling=box_pooling or pooling(output_size=7),
         box_head=head_for(categories, box_head)
-        or BoxHead(num_convs=4 if heavy_head else 0, num_fcs=1 if heavy_head else 2, **head),
+        or BoxHead(num_convs=4 if heavy_head else 0, num_fcs=1 if heavy_head else 2, fc_norm=fc_norm, **head),
         mask_pooling=mask_pooling or pooling(output_size=14),
         mask_head=head_for(categories, mask_head)
-        or MaskHead(fully_connected=fully_connected, fully_connected_fusion=fully_connected_fusion, **head),
+        or MaskHead(
+            fully_connected=fully_connected,
+            fully_connected_fusion=fully_connected_fusion,
+            fully_connected_norm=fully_connected_norm,
+            deconv_norm=deconv_norm,
+            **head,
+        ),
         **kwargs,
     )

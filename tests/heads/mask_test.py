@@ -22,6 +22,7 @@ NUMPY = {"sum": np.add, "max": np.maximum, "prod": np.multiply}
         ({}, ONE, 12, 0),
         ({"norm": "group"}, FOUR, 25, 0),
         ({"norm": "batch", "num_convs": 2}, ONE, 10, 4),
+        ({"deconv_norm": "batch", "fully_connected": "conv4", "fully_connected_norm": "batch"}, ONE, 21, 4),
         ({"class_agnostic": True, "num_convs": 1}, FOUR, 12, 0),
         ({"fuse": "before", "fusion": "sum"}, FOUR, 12, 0),
         ({"fully_connected": "conv3", "norm": "group"}, FOUR, 33, 0),
@@ -41,6 +42,15 @@ def test_behaves_as_a_layer_with_classes(kwargs):
     check_layer(MaskHead, kwargs, ONE, (2, 3, 10, 8), trainable, extra_inputs=(CLASSES,), mixed_dtypes="float32")
 
 
+def slow_norm(x, norm):
+    """Batch norm by its recorded statistics, or nothing."""
+    if norm is None:
+        return x
+    parts = norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance
+    scale, shift, mean, variance = (np.asarray(part) for part in parts)
+    return scale * (x - mean) / np.sqrt(variance + 1e-5) + shift
+
+
 def slow_masks(head, features):
     """Logits of one region, cell by cell: (10, 8, K)."""
     x = np.max([relu(block(x, part.conv)) for x, part in zip(features, head.first.layers)], axis=0)
@@ -48,16 +58,18 @@ def slow_masks(head, features):
     for conv in head.convs:
         x = relu(block(x, conv.conv))
         branch = x if conv.name == head.fully_connected else branch
-    kernel, bias = (np.asarray(w) for w in head.deconv.weights)
+    kernel, bias = np.asarray(head.deconv.kernel), 0 if head.deconv_norm else np.asarray(head.deconv.bias)
     up = np.zeros((10, 8, 8))
     for i, j in np.ndindex(10, 8):
         up[i, j] = kernel[i % 2, j % 2] @ x[i // 2, j // 2] + bias
+    up = slow_norm(up, head.after_deconv)
     logits = block(relu(up), head.predictor)
     if branch is None:
         return logits
     for conv in head.branch_convs:
         branch = relu(block(branch, conv.conv))
     whole = branch.ravel() @ np.asarray(head.branch_dense.kernel) + np.asarray(head.branch_dense.bias)
+    whole = slow_norm(whole, head.after_dense)
     if head.fully_connected_relu:
         whole = relu(whole)
     return NUMPY[head.fully_connected_fusion](logits, whole.reshape(10, 8, 1))
@@ -83,6 +95,20 @@ def test_equals_a_slow_twin(start, fusion, rectified):
         assert_close(found[b, r], slow_masks(head, [x[b, r] for x in FOUR]))
     if start:
         assert [part.filters for part in head.branch_convs] == [8, 4]
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+def test_norms_stand_before_the_activations(rectified):
+    norms = {"deconv_norm": "batch", "fully_connected_norm": "batch"}
+    head = MaskHead(**SMALL, fully_connected="conv3", fully_connected_relu=rectified, **norms)
+    head(FOUR)
+    randomize(head)
+    assert_close(head(FOUR)[1, 2], slow_masks(head, [x[1, 2] for x in FOUR]))
+    before = [np.array(w) for w in head.non_trainable_weights]
+    head(FOUR, training=False)
+    assert all(np.array_equal(*pair) for pair in zip(head.non_trainable_weights, before, strict=True))
+    head(FOUR, training=True)
+    assert not any(np.array_equal(*pair) for pair in zip(head.non_trainable_weights, before, strict=True))
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"fully_connected": "conv3"}, {"class_agnostic": True}])
@@ -136,6 +162,8 @@ def test_compiles_with_its_gradient():
         ({"fully_connected": "conv4", "num_convs": 3}, "needs that convolution, received num_convs=3"),
         ({"fully_connected_fusion": "mean"}, "fully_connected_fusion must be one of .*received 'mean'"),
         ({"num_convs": -1}, "num_convs must be at least 0, received -1"),
+        ({"fully_connected_norm": "layer"}, "norm must be one of .*received 'layer'"),
+        ({"deconv_norm": "layer"}, "norm must be one of .*received 'layer'"),
         ({"fuse": "never"}, "fuse must be 'after' or 'before'"),
     ],
 )

@@ -57,6 +57,17 @@ def test_the_ablations_of_tables_4_and_5_build_and_run(choice, full):
         assert model.count_params() < full.count_params()  # one first layer in place of one a level
 
 
+def test_norms_of_single_layers_reach_the_heads(full):
+    norms = {"fc_norm": "group", "deconv_norm": "batch", "fully_connected_norm": "frozen_bn"}
+    model = panet(backbone=tiny_backbone(), **TINY, **norms)
+    assert {name: getattr(model.mask_head, name, None) or getattr(model.box_head, name) for name in norms} == norms
+    assert len(model.box_head.weights) == len(full.box_head.weights) + 2
+    assert len(model.mask_head.weights) == len(full.mask_head.weights) - 1 + 4 + 4  # a bias less
+    assert all(np.isfinite(total) for total, _ in model(batch_of_boxes())["losses"].values())
+    again = model.__class__.from_config(model.get_config())
+    assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
+
+
 def test_a_head_may_come_as_its_class_or_as_itself():
     box_head = functools.partial(BoxHead, units=12)
     by_class = panet(backbone=tiny_backbone(), box_head=box_head, **TINY)
