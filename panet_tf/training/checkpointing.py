@@ -29,7 +29,8 @@ class Checkpointing(keras.callbacks.Callback):
     `epoch_000012.weights.h5` is an ordinary Keras weights file (`model.load_weights` reads it) with the counters in
     an attribute of its root, so weights and counters can never disagree. It is written beside its place and moved there
     in one step: `kill -9` at any moment leaves the checkpoints before it whole. `best.weights.h5` is a copy of the one
-    with the best monitored value.
+    with the best monitored value. `ended.weights.h5` holds what other callbacks made of the weights after the last
+    epoch, such as those that `keras.callbacks.EarlyStopping` restored.
 
     Place it after the callbacks that add to the logs: it reads `step` and `minutes` (from `RunControl`) and the
     monitored value there.
@@ -65,6 +66,11 @@ class Checkpointing(keras.callbacks.Callback):
         """Path of the best checkpoint; the file exists once the monitored value was seen."""
         return self.folder / "best.weights.h5"
 
+    @property
+    def ended_path(self):
+        """Path of what callbacks left when `fit` ended."""
+        return self.folder / "ended.weights.h5"
+
     def paths(self):
         """Paths of the checkpoints that are there, oldest first."""
         return sorted(self.folder.glob("epoch_*.weights.h5"))
@@ -99,6 +105,24 @@ class Checkpointing(keras.callbacks.Callback):
         if self.best_epoch == state["epoch"] and read_state(self.best_path) != state:
             self._copy_to_best(path)  # the process died between the two files
         return state
+
+    def write_ended(self, *, stopped):
+        """Keeps the model as `fit` left it, beside its last epoch, from which more steps go on.
+
+        Args:
+            stopped: int, `steps` of the run that a callback ended before them, or `None`.
+        """
+        state = self.newest()[1] | {"stopped": stopped}
+        write_atomically(self.ended_path, lambda partial: save_checkpoint(self.model, partial, state))
+
+    def ended(self, state):
+        """Counters that `write_ended` wrote after the epoch of `state`, or `None`: the run went on, or was killed."""
+        ended = read_state(self.ended_path)
+        return ended if ended is not None and ended == {**(state or {}), "stopped": ended.get("stopped")} else None
+
+    def restore_ended(self, model, ended):
+        """Loads what `write_ended` wrote into a compiled model; `ended` gave its counters."""
+        load_checkpoint(model, self.ended_path, ended)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}

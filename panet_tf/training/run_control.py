@@ -21,6 +21,9 @@ class RunControl(keras.callbacks.Callback):
         start_minutes: float, minutes already spent by earlier processes. Defaults to 0.
         check_every: int, batches between two looks at the loss. Defaults to 20.
 
+    Attributes:
+        ended: bool, whether it was this callback that ended `fit`, and not another.
+
     Raises:
         FloatingPointError: when the loss is NaN or infinite, before any checkpoint holds the broken weights.
     """
@@ -32,6 +35,7 @@ class RunControl(keras.callbacks.Callback):
         self.max_minutes = max_minutes
         self.start_minutes = start_minutes
         self.check_every = check_every
+        self.ended = False
         self._start = None
 
     @property
@@ -57,6 +61,7 @@ class RunControl(keras.callbacks.Callback):
         if self.step % self.check_every == 0:
             self._check(logs)
         if self.finished:
+            self.ended = True
             self.model.stop_training = True  # the epoch ends here, with everything that an end of epoch does
 
     def on_epoch_end(self, epoch, logs=None):

@@ -105,7 +105,10 @@ def train(
         final_weights: `"last"` or `"best"`, what `model.keras` and the returned model hold. Defaults to `"last"`. Where
             nothing was the best, as the monitor was never measured, it is the last, and is said.
         max_minutes: float or `None`, end the run cleanly after this much time, whatever `steps` says.
-        callbacks: tuple of `keras.callbacks.Callback`, run after the evaluation and before the checkpoint.
+        callbacks: tuple of `keras.callbacks.Callback`, run after the evaluation and before the checkpoint. A run that
+            one of them ends, such as `keras.callbacks.EarlyStopping`, is finished; with other `steps` it goes on after
+            its last epoch. `model.keras` holds what they leave at the end (`restore_best_weights`). Their own counters,
+            of patience for instance, start anew on resumption.
         refuse_changes: bool, refuse a finished run that was configured differently, where it would only be restored:
             its numbers are not of this configuration. Defaults to `False`.
         verbose: `"auto"` (a bar in a terminal, else a line now and then), `True` for the bar, `False` for nothing.
@@ -184,20 +187,25 @@ def _train(
         raise ValueError('final_weights="best" needs eval_data, which is None.')
     if getattr(model, "preprocessing", False) is None and hasattr(train_data, "preprocessing"):
         model.preprocessing = (eval_data or train_data).preprocessing
+    ended = checkpointing.ended(state)
     state = state or {"epoch": 0, "step": 0, "minutes": 0.0}
     arguments = dict(steps=steps, steps_per_epoch=steps_per_epoch, seed=seed, dtype_policy=dtype_policy)
     arguments |= dict(jit_compile=jit_compile, max_minutes=max_minutes, replicas=strategy.num_replicas_in_sync)
     control = RunControl(steps, start_step=state["step"], max_minutes=max_minutes, start_minutes=state["minutes"])
-    already = {"resumed": bool(state["step"]), "finished": control.finished}
+    stopped = ended is not None and ended["stopped"] == steps  # by a callback; other `steps` go on
+    finished = control.finished or stopped
+    if finished and ended is not None:
+        checkpointing.restore_ended(model, ended)
+    already = {"resumed": bool(state["step"]), "finished": finished}
     changed = record_run(model_dir / "run.json", model, train_data, arguments, **already, verbose=verbose)
-    if refuse_changes and control.finished and changed:
+    if refuse_changes and finished and changed:
         raise ValueError(
             f"{model_dir} must be a run of these settings, received one that was finished with others:\n"
             + "\n".join(changed)
             + "\nGive the new runs another folder, or delete this one to train it anew."
         )
     history = HistoryFile(model_dir / "history.csv", start_epoch=state["epoch"])
-    if not control.finished:
+    if not finished:
         if verbose and state["step"]:
             print(f"Continuing {model_dir} after epoch {state['epoch']}, step {state['step']} of {steps}.")
         bar = verbose is True or (verbose == "auto" and sys.stdout.isatty())
@@ -227,8 +235,12 @@ def _train(
                 *([ProgressLines(control, seconds=None if bar else 30.0), LeftOut(train_data)] if verbose else []),
             ],
         )
+        if callbacks:
+            checkpointing.write_ended(stopped=steps if model.stop_training and not control.ended else None)
     elif verbose:
-        print(f"{model_dir} is finished: step {state['step']} of {steps}, {state['minutes']:.1f} min. Nothing to do.")
+        why = ", where a callback ended it (other steps go on)" if stopped and not control.finished else ""
+        where = f"step {state['step']} of {steps}{why}, {state['minutes']:.1f} min"
+        print(f"{model_dir} is finished: {where}. Nothing to do.")
     # Of a finished run too: it may have been killed between its last checkpoint and these files.
     metrics = history.last_row()
     if metrics is None and not (model_dir / "metrics.json").exists():

@@ -28,8 +28,9 @@ def test_steps_and_minutes_go_on_where_earlier_processes_stopped(monkeypatch):
     callback.on_epoch_end(0, logs)
     assert logs == {"loss": 1.0, "step": 9, "minutes": 3.5, "learning_rate": 0.125}
     assert callback.minutes_left(0.5) == 0.5
+    assert not callback.ended
     callback.on_train_batch_end(2, {"loss": 1.0})
-    assert callback.finished and callback.model.stop_training
+    assert callback.ended and callback.finished and callback.model.stop_training
 
 
 def test_time_ends_a_run(monkeypatch):

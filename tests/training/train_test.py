@@ -221,6 +221,32 @@ def test_best_weights_can_be_the_final_ones(tmp_path, monkeypatch):
     assert not np.array_equal(biases[1], biases[2])
 
 
+def test_a_run_that_a_callback_ended_is_finished(tmp_path, monkeypatch, capsys):
+    values = iter([0.5, 0.1, 0.2])
+    biases = []
+
+    def fake_evaluate(model, data, **_):
+        biases.append(model.conv.bias.numpy())
+        return {"bbox/AP": next(values)}
+
+    monkeypatch.setattr("panet_tf.training.evaluation_callback.evaluate", fake_evaluate)
+    stopping = keras.callbacks.EarlyStopping("val_bbox/AP", mode="max", patience=1, restore_best_weights=True)
+    run(tmp_path, callbacks=(stopping,), steps_per_epoch=5)
+    assert len(biases) == 2
+    data = TinyData()
+    for _ in range(2):  # a repetition changes nothing
+        model = run(tmp_path, train_data=data, steps_per_epoch=5, verbose="auto")
+        assert "step 10 of 25, where a callback ended it" in capsys.readouterr().out
+        for made in (model, keras.saving.load_model(tmp_path / "model.keras")):
+            np.testing.assert_array_equal(made.conv.bias.numpy(), biases[0])  # as restored by the callback
+    assert data.steps_started == [] and not np.array_equal(biases[0], biases[1])
+    monkeypatch.undo()
+    model = run(tmp_path, train_data=data, steps=20, steps_per_epoch=5, callbacks=(keras.callbacks.Callback(),))
+    whole = run(tmp_path / "whole", steps=20, steps_per_epoch=5)
+    assert data.steps_started == [10]
+    assert_equal_weights(model, whole)  # after the last epoch, not after the one restored
+
+
 def test_the_last_weights_are_the_final_ones_and_said_where_none_is_the_best(tmp_path, capsys):
     with pytest.raises(ValueError, match="Did you mean 'val_bbox/AP'"):
         run(tmp_path, steps=4, monitor="val_bbox/APP", final_weights="best")
