@@ -87,7 +87,7 @@ def losses(model, bottom, levels, sample, inputs, training):
         masks = inputs["masks"]
         if ranking.train_on == "predicted":
             features = model.pool(levels, inputs["boxes"], model.mask_pooling)
-            masks = tf.sigmoid(model.mask_head(features, classes=tf.maximum(classes, 1)))
+            masks = tf.sigmoid(model.mask_head(features, classes=tf.maximum(classes, 1), training=False))
         size = _canvas_size(inputs, ranking.stride)
         cells = instance_cells(masks, inputs["boxes"], classes > 0, size=size, stride=ranking.stride)
         labels = ranking_labels(cells, classes, inputs["panoptic"])

@@ -156,6 +156,20 @@ def test_padding_images_crowds_and_empty_images_teach_nothing():
         assert all(found[name] == (0, 0) for name in NEW_LOSSES)
 
 
+def test_predicting_masks_for_the_ranking_leaves_statistics_alone():
+    model = tiny_oanet(norm="batch", spatial_ranking=SpatialRanking(num_classes=2, train_on="predicted"))
+    before = model.get_weights()
+    learned = []
+    for train_on in ("predicted", "ground_truth"):
+        model.set_weights(before)
+        model.spatial_ranking.train_on = train_on
+        model(panoptic_batch(), training=True)
+        learned.append({w.path: np.asarray(w) for w in model.mask_head.non_trainable_weights if "seed" not in w.path})
+    assert any("moving_mean" in path for path in learned[0])
+    for path, value in learned[0].items():
+        np.testing.assert_array_equal(value, learned[1][path], err_msg=path)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
