@@ -10,6 +10,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from panet_tf.inference.preprocessing_check import other_settings
 from panet_tf.training.atomic_write import write_atomically
 from panet_tf.training.checkpointing import Checkpointing
 from panet_tf.training.evaluate import check_categories_match, evaluate
@@ -185,8 +186,10 @@ def _train(
         check_context_matches(model, data)
     if eval_data is None and final_weights == "best":
         raise ValueError('final_weights="best" needs eval_data, which is None.')
-    if getattr(model, "preprocessing", False) is None and hasattr(train_data, "preprocessing"):
-        model.preprocessing = (eval_data or train_data).preprocessing
+    if hasattr(model, "preprocessing") and hasattr(train_data, "preprocessing"):
+        shown = (eval_data or train_data).preprocessing
+        if model.preprocessing is None or other_settings(model.preprocessing, shown):
+            model.preprocessing = shown  # a model from a file, too, is to be used on what it learns from
     ended = checkpointing.ended(state)
     state = state or {"epoch": 0, "step": 0, "minutes": 0.0}
     arguments = dict(steps=steps, steps_per_epoch=steps_per_epoch, seed=seed, dtype_policy=dtype_policy)

@@ -1,6 +1,7 @@
 """The training function: what it leaves behind, how it resumes, what it refuses."""
 
 import csv
+import functools
 import inspect
 import json
 import pathlib
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.training.initial_weights import load_initial_weights
 from panet_tf.training.run_record import differences
 from panet_tf.training.sgd import SGD
@@ -285,6 +287,17 @@ def test_initial_weights_bring_no_optimizer(tmp_path):
     source = run(tmp_path / "source", steps=4)
     model = run(tmp_path / "target", steps=2, initial_weights=tmp_path / "source" / "model.keras")
     assert source.optimizer.iterations == 4 and model.optimizer.iterations == 2
+
+
+def test_a_model_is_used_on_images_as_it_last_learned_them(tmp_path):
+    """A model of other sizes, as one from a file, takes those of its new data; where only canvases differ, its own."""
+    data = TinyData()
+    for side, kept in ((400, False), (8, True)):
+        data.preprocessing = Preprocessing(canvases=((32, 32),), short_side=8, long_side=16)
+        old = Preprocessing(canvases=((64, 64),), short_side=side, long_side=16)
+        make = functools.partial(TinyDetector, preprocessing=old)
+        model = train(model=make, train_data=data, model_dir=tmp_path / str(side), steps=1, verbose=False)
+        assert model.preprocessing is (old if kept else data.preprocessing)
 
 
 def test_policy_is_of_this_model_only(tmp_path):
