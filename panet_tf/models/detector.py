@@ -192,8 +192,9 @@ class Detector(keras.Model):
             raise ValueError(f"{cls.__name__} reads configurations of version 1, received version {version}.")
         model = cls(**{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()})
         for layer in model._flatten_layers(include_self=False):
-            # A model's file has a flag of each of its layers, some of which may have been thawed.
-            if not layer.trainable and not isinstance(layer, keras.Model):
+            # Files of functional models have a flag of each layer, some of which may have been thawed.
+            functional = isinstance(layer, keras.Sequential) or hasattr(layer, "operations")
+            if not layer.trainable and not functional:
                 freeze_whole(layer)
         return model
 

@@ -60,6 +60,7 @@ class Checkpointing(keras.callbacks.Callback):
         self.keep = keep
         self.monitor = monitor
         self.best = self.best_epoch = None
+        self.evaluation = None  # the `EvaluationCallback` that must measure the monitor, where there is one
 
     @property
     def best_path(self):
@@ -112,13 +113,16 @@ class Checkpointing(keras.callbacks.Callback):
         Args:
             stopped: int, `steps` of the run that a callback ended before them, or `None`.
         """
-        state = self.newest()[1] | {"stopped": stopped}
+        state = self.newest()[1] | {"stopped": stopped, "iterations": int(self.model.optimizer.iterations)}
         write_atomically(self.ended_path, lambda partial: save_checkpoint(self.model, partial, state))
 
     def ended(self, state):
         """Counters that `write_ended` wrote after the epoch of `state`, or `None`: the run went on, or was killed."""
         ended = read_state(self.ended_path)
-        return ended if ended is not None and ended == {**(state or {}), "stopped": ended.get("stopped")} else None
+        if ended is None or state is None:
+            return None
+        of_fit = ("stopped", "iterations")  # a callback may have loaded an optimizer of before
+        return ended if all(ended.get(name) == state[name] for name in state if name not in of_fit) else None
 
     def restore_ended(self, model, ended):
         """Loads what `write_ended` wrote into a compiled model; `ended` gave its counters."""
@@ -150,8 +154,7 @@ class Checkpointing(keras.callbacks.Callback):
 
     def _check_monitor(self, logs):
         """Refuses a named monitor that an evaluation did not measure: no weights would ever be the best."""
-        evaluated = any(name.startswith("val_") and name.removeprefix("val_") not in logs for name in logs)
-        if self.monitor is None or self.monitor in logs or not evaluated:
+        if self.monitor is None or self.monitor in logs or not getattr(self.evaluation, "measured", False):
             return
         near = difflib.get_close_matches(self.monitor, logs, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

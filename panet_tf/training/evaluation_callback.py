@@ -32,10 +32,12 @@ class EvaluationCallback(keras.callbacks.Callback):
         self.every = every
         self.max_images = max_images
         self.verbose = verbose
+        self.measured = False  # in the epoch that has just ended
 
     def on_epoch_end(self, epoch, logs=None):
         last = epoch + 1 == self.params.get("epochs") or self.model.stop_training
-        if (epoch + 1) % self.every and not last:
+        self.measured = last or (epoch + 1) % self.every == 0
+        if not self.measured:
             return
         results = evaluate(
             self.model, self.data, evaluators=self.evaluators, max_images=self.max_images, verbose=self.verbose

@@ -223,3 +223,26 @@ def warn_of_unreached_rates(optimizer, steps):
             end,
             accumulation,
         )
+
+
+def warn_of_other_updates(optimizer, batch_size):
+    """Warns of a schedule that scales its rates to other updates than the optimizer makes.
+
+    Args:
+        optimizer: any; only one with a schedule that has a `batch_size` is looked at.
+        batch_size: int, images of a batch over all replicas, or `None` where that is not known.
+    """
+    accumulation = getattr(optimizer, "gradient_accumulation_steps", None) or 1
+    images = getattr(getattr(optimizer, "_learning_rate", None), "batch_size", None)
+    if batch_size is None or images is None or (accumulation > 1 and not isinstance(optimizer, SGD)):
+        return  # Keras's own accumulation lets schedules count batches
+    if images != batch_size * accumulation:
+        logging.getLogger(__name__).warning(
+            "The schedule scales its rates to updates of %d images, but %s makes one of every %d (batches of %d, "
+            "accumulated: %d). In the papers' gin files ACCUMULATION sets both, with panet_tf.SGD.",
+            images,
+            type(optimizer).__name__,
+            batch_size * accumulation,
+            batch_size,
+            accumulation,
+        )

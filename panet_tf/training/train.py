@@ -25,7 +25,7 @@ from panet_tf.training.progress_lines import ProgressLines
 from panet_tf.training.run_control import RunControl
 from panet_tf.training.run_lock import only_run_in
 from panet_tf.training.run_record import record_run
-from panet_tf.training.sgd import SGD
+from panet_tf.training.sgd import SGD, warn_of_other_updates
 from panet_tf.training.strategies import check_strategy, make_strategy
 from panet_tf.training.tensorboard_logs import TensorBoardLogs
 
@@ -107,9 +107,10 @@ def train(
             nothing was the best, as the monitor was never measured, it is the last, and is said.
         max_minutes: float or `None`, end the run cleanly after this much time, whatever `steps` says.
         callbacks: tuple of `keras.callbacks.Callback`, run after the evaluation and before the checkpoint. A run that
-            one of them ends, such as `keras.callbacks.EarlyStopping`, is finished; with other `steps` it goes on after
-            its last epoch. `model.keras` holds what they leave at the end (`restore_best_weights`). Their own counters,
-            of patience for instance, start anew on resumption.
+            one of them ends after a whole epoch, such as `keras.callbacks.EarlyStopping`, is finished; with other
+            `steps` it goes on after that. One ended within an epoch is interrupted, and goes on in any case. `model.keras`
+            holds what they leave at the end (`restore_best_weights`), `metrics.json` what the last epoch measured.
+            Their own counters, of patience for instance, start anew on resumption.
         refuse_changes: bool, refuse a finished run that was configured differently, where it would only be restored:
             its numbers are not of this configuration. Defaults to `False`.
         verbose: `"auto"` (a bar in a terminal, else a line now and then), `True` for the bar, `False` for nothing.
@@ -178,6 +179,7 @@ def _train(
             # Before compile: a file's optimizer is not wanted.
             load_initial_weights(model, initial_weights, category_names=initial_categories)
         _compile(model, optimizer, jit_compile)
+        warn_of_other_updates(model.optimizer, getattr(train_data, "batch_size", None))
         state = checkpointing.restore(model)
     for data in (train_data, eval_data):
         if data is not None:
@@ -186,8 +188,8 @@ def _train(
         check_context_matches(model, data)
     if eval_data is None and final_weights == "best":
         raise ValueError('final_weights="best" needs eval_data, which is None.')
-    if hasattr(model, "preprocessing") and hasattr(train_data, "preprocessing"):
-        shown = (eval_data or train_data).preprocessing
+    shown = getattr(eval_data, "preprocessing", None) or getattr(train_data, "preprocessing", None)
+    if hasattr(model, "preprocessing") and shown is not None:
         if model.preprocessing is None or other_settings(model.preprocessing, shown):
             model.preprocessing = shown  # a model from a file, too, is to be used on what it learns from
     ended = checkpointing.ended(state)
@@ -217,6 +219,7 @@ def _train(
             evaluation.append(
                 EvaluationCallback(eval_data, evaluators=evaluators, every=evaluate_every, verbose=verbose)
             )
+            checkpointing.evaluation = evaluation[0]
             if prediction_images:
                 evaluation.append(PredictionImages(eval_data, model_dir, count=prediction_images, every=evaluate_every))
         model.fit(
@@ -239,7 +242,10 @@ def _train(
             ],
         )
         if callbacks:
-            checkpointing.write_ended(stopped=steps if model.stop_training and not control.ended else None)
+            # Within an epoch it is an interruption, from which the same command goes on.
+            whole = (control.step - state["step"]) % steps_per_epoch == 0
+            stopped = model.stop_training and not control.ended and whole
+            checkpointing.write_ended(stopped=steps if stopped else None)
     elif verbose:
         why = ", where a callback ended it (other steps go on)" if stopped and not control.finished else ""
         where = f"step {state['step']} of {steps}{why}, {state['minutes']:.1f} min"

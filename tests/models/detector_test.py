@@ -11,7 +11,7 @@ import tensorflow as tf
 from panet_tf.data.preprocessing import Preprocessing
 from panet_tf.models.detector import Detector, check_categories
 from tests.data.coins import batches, coin_source, make
-from tests.models.tiny import tiny_retinanet
+from tests.models.tiny import tiny_panet, tiny_retinanet
 from tests.training.tiny import TinyData, TinyDetector
 
 CATEGORIES = [{"id": 5, "name": "a", "supercategory": "letters"}]
@@ -72,6 +72,36 @@ def test_what_is_frozen_is_frozen_again_from_a_configuration():
     again = type(model).from_config(model.get_config())
     assert [w.path for w in again.trainable_weights] == names
     assert len(names) == len(model.weights) - len(model.necks[0].weights)
+
+
+@keras.saving.register_keras_serializable("panet_tf_tests")
+class OwnNeck(keras.Model):
+    """A neck as a user may write it: a model that makes its layers itself, of which its file knows nothing."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = keras.layers.Conv2D(8, 1, name="own")
+
+    def build(self, input_shape):
+        self.conv.build((None, None, None, 8))
+        self.built = True
+
+    def call(self, levels, training=False):
+        return {name: self.conv(level) for name, level in levels.items()}
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {"name": self.name, "trainable": self.trainable}
+
+
+def test_a_frozen_model_that_makes_its_layers_is_frozen_again():
+    model = tiny_panet(necks=[*tiny_panet().necks, OwnNeck()])
+    model.necks[-1].trainable = False
+    for made in (model, type(model).from_config(model.get_config())):
+        assert not made.necks[-1].conv.trainable and not made.necks[-1].trainable_weights
+        assert made.necks[0].trainable_weights
 
 
 def test_what_is_thawed_in_a_frozen_backbone_is_thawed_again():

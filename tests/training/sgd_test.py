@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from panet_tf.training.sgd import SGD
+from panet_tf.training.adamw import AdamW
+from panet_tf.training.sgd import SGD, warn_of_other_updates
 from panet_tf.training.warmup_step_decay import WarmupStepDecay
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -185,3 +186,16 @@ def test_two_replicas_equal_one_device(two_replicas, case):
 
 def test_replicas_do_move_weights(two_replicas):
     assert two_replicas["plain"]["moved"] > 1e-3  # else equality above would mean nothing
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "accumulation", "images", "warned"),
+    [(SGD, 8, 32, False), (SGD, 8, 4, True), (SGD, None, 4, False), (AdamW, None, 32, True), (AdamW, 8, 4, False)],
+)
+def test_schedules_for_other_updates_are_warned_of(optimizer, accumulation, images, warned, caplog):
+    rate = WarmupStepDecay(0.02, boundaries=(60,), batch_size=images)
+    with caplog.at_level(logging.WARNING):
+        warn_of_other_updates(optimizer(rate, gradient_accumulation_steps=accumulation), 4)
+        warn_of_other_updates(optimizer(0.02), 4)
+        warn_of_other_updates(optimizer(rate), None)
+    assert ("scales its rates to updates of" in caplog.text) == warned
