@@ -108,8 +108,9 @@ def train(
         max_minutes: float or `None`, end the run cleanly after this much time, whatever `steps` says.
         callbacks: tuple of `keras.callbacks.Callback`, run after the evaluation and before the checkpoint. A run that
             one of them ends after a whole epoch, such as `keras.callbacks.EarlyStopping`, is finished; with other
-            `steps` it goes on after that. One ended within an epoch is interrupted, and goes on in any case. `model.keras`
-            holds what they leave at the end (`restore_best_weights`), `metrics.json` what the last epoch measured.
+            `steps` it goes on after that. One ended within an epoch is interrupted, and goes on in any case.
+            `model.keras` holds what they leave at the end (`restore_best_weights`), `metrics.json` what the last epoch
+            measured.
             Their own counters, of patience for instance, start anew on resumption.
         refuse_changes: bool, refuse a finished run that was configured differently, where it would only be restored:
             its numbers are not of this configuration. Defaults to `False`.
