@@ -72,8 +72,8 @@ def check_classes(classes, categories):
     names = ", ".join(str(category["name"]) for category in categories)
     rule = (  # no quotes: a graph writes them with backslashes
         f"classes must be from 0 (an empty slot) to {len(categories)}, the number of categories that the model has "
-        f"({names:.300}), and the data have others: check_categories_match(model, data) of panet_tf.training.evaluate "
-        "says which. Received classes"
+        f"({names:.300}), and the data have others: panet_tf.training.check_categories_match(model, data) says which. "
+        "Received classes"
     )
     with tf.device("CPU:0"):  # where the data come from: the accelerator need not wait for the answer
         known = tf.reduce_all((classes >= 0) & (classes <= len(categories)))
